@@ -1,0 +1,105 @@
+"""Latency series: HdrHistogram with 3 digits (1 µs up to 2 ms, then 0.1 %), minimum, maximum and mean exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from hdrh.histogram import HdrHistogram
+
+HIGHEST_US = 24 * 3600 * 1_000_000
+DIGITS = 3
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+
+
+def bucket_us(nanoseconds: int) -> int:
+    """Round to the value that a 3-digit histogram would keep, in µs: 11 significant bits."""
+    us = (nanoseconds + 500) // 1000
+    shift = us.bit_length() - 11
+    return us if shift <= 0 else us >> shift << shift
+
+
+class LatencySeries:
+    """Latencies of one kind; records in 0.3 µs by counting buckets, and fills the histogram when it is asked."""
+
+    __slots__ = ("_counts", "_max_ns", "_min_ns", "_sum_ns", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._counts: dict[int, int] = {}
+        self._sum_ns = 0
+        self._min_ns = 0
+        self._max_ns = 0
+
+    def record(self, nanoseconds: int) -> None:
+        """Add one latency, not negative."""
+        us = (nanoseconds + 500) // 1000
+        if us >= 2048:
+            shift = us.bit_length() - 11
+            us = us >> shift << shift
+        counts = self._counts
+        counts[us] = counts.get(us, 0) + 1
+        self._sum_ns += nanoseconds
+        if nanoseconds > self._max_ns:
+            self._max_ns = nanoseconds
+        if nanoseconds < self._min_ns or not self.count:
+            self._min_ns = nanoseconds
+        self.count += 1
+
+    def merge(self, other: LatencySeries) -> None:
+        """Add all of another series; exact, as averaging percentiles would not be."""
+        if not other.count:
+            return
+        for us, count in other._counts.items():
+            self._counts[us] = self._counts.get(us, 0) + count
+        self._min_ns = min(self._min_ns, other._min_ns) if self.count else other._min_ns
+        self._max_ns = max(self._max_ns, other._max_ns)
+        self._sum_ns += other._sum_ns
+        self.count += other.count
+
+    def histogram(self) -> HdrHistogram:
+        """The series as an HdrHistogram, in µs."""
+        histogram = HdrHistogram(1, HIGHEST_US, DIGITS)
+        for us, count in self._counts.items():
+            histogram.record_value(min(us, HIGHEST_US), count)
+        return histogram
+
+    def summary(self) -> dict[str, float | int | None]:
+        """count, and mean, min, p50, p90, p95, p99, p999, max in ms (None when nothing was recorded)."""
+        names = ("mean", "min", *PERCENTILES, "max")
+        if not self.count:
+            return {"count": 0, **dict.fromkeys(names)}
+        histogram = self.histogram()
+        low, high = self._min_ns / 1e6, self._max_ns / 1e6
+        result: dict[str, float | int | None] = {
+            "count": self.count,
+            "mean": round(self._sum_ns / self.count / 1e6, 6),
+            "min": low,
+        }
+        for name, percentile in PERCENTILES.items():
+            # A bucket's upper edge may lie beyond the largest value in it: no percentile passes the maximum.
+            value = histogram.get_value_at_percentile(percentile) / 1000
+            result[name] = min(max(value, low), high)
+        result["max"] = high
+        return result
+
+    def to_wire(self) -> dict[str, Any]:
+        """For the master: plain numbers and the encoded histogram."""
+        return {
+            "count": self.count,
+            "sum_ns": self._sum_ns,
+            "min_ns": self._min_ns,
+            "max_ns": self._max_ns,
+            "buckets": list(self._counts.items()),
+        }
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_wire`."""
+        series = cls()
+        series.count = data["count"]
+        series._sum_ns = data["sum_ns"]
+        series._min_ns = data["min_ns"]
+        series._max_ns = data["max_ns"]
+        series._counts = dict(data["buckets"])
+        return series

@@ -1,0 +1,69 @@
+"""W3C trace context, and the ids of our own requests.
+
+Source of the rules: W3C Trace Context level 2, sections 3.2 (traceparent) and 3.2.2.3 (trace-id).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+_NO_TRACE = b"0" * 32
+_NO_SPAN = b"0" * 16
+
+GENERATION_DIGITS = 8
+"""How many leading hex digits of our trace ids name the process and run."""
+
+
+def trace_id_of(traceparent: bytes | None) -> bytes | None:
+    """The trace id (32 lower-case hex digits) of a traceparent; None for what W3C refuses.
+
+    Accepted: version 00 with exactly four fields, a later version with more.  Refused: version ff, all-zero ids,
+    upper case, any other shape.
+    """
+    if traceparent is None:
+        return None
+    match = _TRACEPARENT.fullmatch(traceparent)
+    if match is None:
+        return None
+    version, trace_id, span_id, _flags, tail = match.groups()
+    if version == b"ff" or (version == b"00" and tail is not None):
+        return None
+    if trace_id == _NO_TRACE or span_id == _NO_SPAN:
+        return None
+    return trace_id
+
+
+def traceparent_of(trace_id: bytes, span_id: bytes, sampled: bool) -> bytes:
+    """A version 00 traceparent; the ids as 32 and 16 hex digits."""
+    return b"00-%b-%b-%b" % (trace_id, span_id, b"01" if sampled else b"00")
+
+
+class TraceIds:
+    """New ids of one process and run.
+
+    A trace id is the generation (4 random bytes of this run) and 12 random bytes: replies of another process or of
+    an earlier run are told apart by their first 8 digits.  W3C level 2 wants randomness in the right-most 7 bytes.
+
+    Args:
+        entropy: n → n random bytes; the system's by default.  Not `random`: a locustfile that calls `random.seed`
+            in each worker would give all workers the same ids.
+    """
+
+    def __init__(self, entropy: Callable[[int], bytes] = os.urandom) -> None:
+        self._entropy = entropy
+        generation = entropy(4)
+        while not any(generation):  # an all-zero id is invalid, and so might its prefix make one
+            generation = entropy(4)
+        self.generation = generation.hex().encode()
+        """The 8 hex digits all ids of this run begin with."""
+
+    def new(self) -> tuple[bytes, bytes]:
+        """A new trace id (32 hex digits) and span id (16 hex digits)."""
+        digits = self._entropy(20).hex().encode()
+        span_id = digits[24:]
+        if span_id == _NO_SPAN:
+            return self.new()
+        return self.generation + digits[:24], span_id

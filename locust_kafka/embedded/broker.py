@@ -1,0 +1,223 @@
+"""Start and stop a throw-away Apache Kafka (KRaft, combined broker and controller)."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from locust_kafka.embedded.errors import EmbeddedKafkaError
+from locust_kafka.embedded.jars import Report, kafka_jars
+from locust_kafka.embedded.java import find_java
+
+START_TIMEOUT_S = 90.0
+HOST = "127.0.0.1"
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+
+
+@dataclass
+class _Node:
+    """One broker's place: its ports, its folder and the supervisor that keeps it."""
+
+    number: int
+    port: int
+    controller_port: int
+    folder: Path
+    supervisor: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "broker.log"
+
+
+class EmbeddedKafka:
+    """A real Apache Kafka on 127.0.0.1, its data in a temporary folder that goes with it.
+
+    Use it as a context manager, or call `start()` and `stop()`.  It ends with this process, however that ends.
+
+    Args:
+        brokers: 1, or 3 for replication factor 3 and min.insync.replicas 2.
+        config: broker settings on top of ours (`server.properties` names).
+        port: the (first) broker's port; 0 takes a free one.
+        report: is told in lines what takes long (the first download); standard error by default.
+    """
+
+    def __init__(
+        self,
+        brokers: int = 1,
+        config: Mapping[str, str] | None = None,
+        *,
+        port: int = 0,
+        report: Report | None = None,
+    ) -> None:
+        if brokers not in (1, 3):
+            raise EmbeddedKafkaError(f"brokers={brokers}: an embedded cluster has 1 broker or 3")
+        self._count = brokers
+        self._config = dict(config or {})
+        self._port = port
+        self._report = report or (lambda line: print(line, file=sys.stderr, flush=True))
+        self._folder: Path | None = None
+        self._nodes: list[_Node] = []
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port,…` for `bootstrap.servers`."""
+        return ",".join(f"{HOST}:{node.port}" for node in self._nodes)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Fetch what is missing, start the brokers and wait until they answer.
+
+        Raises:
+            EmbeddedKafkaError: no Java, no jars, a port taken, or no answer within 90 s.
+        """
+        java = find_java()
+        class_path = ":".join(str(jar) for jar in kafka_jars(self._report))
+        self._folder = Path(tempfile.mkdtemp(prefix="locust-kafka-"))
+        try:
+            self._lay_out(self._folder)
+            self._launch(str(java), class_path)
+            self._await_answer()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End the brokers and remove their data; a second call does nothing."""
+        for node in self._nodes:
+            if node.supervisor is not None:
+                assert node.supervisor.stdin is not None
+                node.supervisor.stdin.close()
+        for node in self._nodes:
+            if node.supervisor is not None:
+                node.supervisor.wait()
+                node.supervisor = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _lay_out(self, folder: Path) -> None:
+        ports = _free_ports(2 * self._count)
+        for index in range(self._count):
+            place = folder / f"broker-{index + 1}"
+            place.mkdir()
+            self._nodes.append(_Node(index + 1, ports[2 * index], ports[2 * index + 1], place))
+        if self._port:
+            self._nodes[0].port = self._port
+        voters = ",".join(f"{node.number}@{HOST}:{node.controller_port}" for node in self._nodes)
+        for node in self._nodes:
+            settings = _server_properties(node, voters, self._count) | self._config
+            text = "".join(f"{name}={value}\n" for name, value in settings.items())
+            (node.folder / "server.properties").write_text(text)
+
+    def _launch(self, java: str, class_path: str) -> None:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        common = [java, "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path]
+        format_command = [*common, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]
+        heap = "-Xmx512m" if self._count == 1 else "-Xmx384m"
+        for node in self._nodes:
+            properties = str(node.folder / "server.properties")
+            done = subprocess.run([*format_command, properties], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise EmbeddedKafkaError(f"Kafka refused its settings: {_last_words(done.stdout + done.stderr)}")
+        for node in self._nodes:
+            broker = [*common[:1], heap, *common[1:], "kafka.Kafka", str(node.folder / "server.properties")]
+            node.supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(node.folder), str(node.log), *broker],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not all(_listens(node.port) for node in self._nodes):
+            self._check_alive(deadline)
+            time.sleep(0.05)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        while True:
+            self._check_alive(deadline)
+            try:
+                if len(admin.list_topics(timeout=5).brokers) == self._count:
+                    return
+            except KafkaException:
+                pass  # not elected yet; the deadline bounds the wait
+            time.sleep(0.05)
+
+    def _check_alive(self, deadline: float) -> None:
+        for node in self._nodes:
+            if node.supervisor is not None and node.supervisor.poll() is not None:
+                words = _last_words(node.log.read_text(errors="replace") if node.log.exists() else "")
+                raise EmbeddedKafkaError(f"Kafka broker {node.number} (port {node.port}) ended at once: {words}")
+        if time.monotonic() > deadline:
+            raise EmbeddedKafkaError(f"Kafka did not answer on {self.bootstrap} within {START_TIMEOUT_S:.0f} s")
+
+
+def _server_properties(node: _Node, voters: str, brokers: int) -> dict[str, str]:
+    replicas, in_sync = (3, 2) if brokers == 3 else (1, 1)
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(node.number),
+        "controller.quorum.voters": voters,
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(node.folder / "data"),
+        "default.replication.factor": str(replicas),
+        "min.insync.replicas": str(in_sync),
+        "offsets.topic.replication.factor": str(replicas),
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": str(replicas),
+        "transaction.state.log.min.isr": str(in_sync),
+        "share.coordinator.state.topic.replication.factor": str(replicas),
+        "share.coordinator.state.topic.min.isr": str(in_sync),
+        # A load test asks for its topics; a misspelt name must not create one.
+        "auto.create.topics.enable": "false",
+        # Groups of one process form at once: nothing to wait for.
+        "group.initial.rebalance.delay.ms": "0",
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago; all are held open until the last is known, so none comes twice."""
+    holders = [socket.socket() for _ in range(count)]
+    try:
+        for holder in holders:
+            holder.bind((HOST, 0))
+        return [int(holder.getsockname()[1]) for holder in holders]
+    finally:
+        for holder in holders:
+            holder.close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _last_words(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line or "Exception" in line]
+    return " | ".join((errors or lines)[-3:]) or "it left no message"

@@ -1,0 +1,79 @@
+"""What the waiter does with one request: a pure function of its trace id and the seed.
+
+Whoever knows the trace id can predict every reply, so a load tester can be held against an exact plan.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import struct
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+
+_NORMAL = statistics.NormalDist()
+_FIVE_WORDS = struct.Struct(">5Q")
+_UNIT = 1 << 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long to wait: `fixed` (a ms), `uniform` (a to b ms) or `lognormal` (median a ms, sigma b)."""
+
+    kind: str
+    a: float
+    b: float = 0.0
+
+    def milliseconds(self, draw: float) -> float:
+        """Map a draw in (0, 1) to a wait in ms (inverse of the distribution function)."""
+        if self.kind == "fixed":
+            return self.a
+        if self.kind == "uniform":
+            return self.a + (self.b - self.a) * draw
+        return self.a * math.exp(self.b * _NORMAL.inv_cdf(draw))
+
+
+class Plan(NamedTuple):
+    """What will happen to one request.
+
+    Attributes:
+        wait_ms: how long a waiter thread holds it, in ms.
+        replies: how many replies are sent: 0 (dropped), 1, or 2 (duplicated).
+        late_s: how long after the wait the replies are held back by a timer, in seconds; 0 for not at all.
+        error: whether the replies carry an `error` header.
+    """
+
+    wait_ms: float
+    replies: int
+    late_s: float
+    error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """The waiter's settings that decide about replies; shares are probabilities from 0 to 1."""
+
+    wait: Wait
+    drop: float = 0.0
+    duplicate: float = 0.0
+    late: float = 0.0
+    late_s: float = 0.0
+    error: float = 0.0
+    seed: int = 0
+
+    def plan(self, identity: bytes) -> Plan:
+        """Decide about one request.
+
+        Args:
+            identity: the trace id as 32 lower-case hex digits; for a request without one, its key.
+        """
+        # Independent uniform draws in (0, 1), the same on every machine and in every run.
+        digest = blake2b(identity, key=self.seed.to_bytes(8, "big", signed=True), digest_size=40).digest()
+        dropped, duplicated, late, error, wait = ((word + 0.5) / _UNIT for word in _FIVE_WORDS.unpack(digest))
+        return Plan(
+            wait_ms=self.wait.milliseconds(wait),
+            replies=0 if dropped < self.drop else 2 if duplicated < self.duplicate else 1,
+            late_s=self.late_s if late < self.late else 0.0,
+            error=error < self.error,
+        )

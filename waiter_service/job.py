@@ -1,0 +1,49 @@
+"""What travels through the pipeline."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from waiter_service.handler import Reply
+from waiter_service.offsets import OffsetTracker
+
+Finished = deque[tuple[OffsetTracker, int]]
+"""A consumer's inbox for offsets that are done; `deque.append` is safe from any thread."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One request on its way, owned by one thread at a time.
+
+    Attributes:
+        message: the confluent-kafka Message.
+        tracker: of the assignment under which it was read.
+        finished: where to say that it is done.
+        received_ns: when the consumer got it (time.perf_counter_ns).
+        queued_ns: when it went into the request queue.
+    """
+
+    message: Any
+    tracker: OffsetTracker
+    finished: Finished
+    received_ns: int
+    queued_ns: int = 0
+
+    def finish(self) -> None:
+        """Every reply was acknowledged, or none will be sent: its offset may be committed."""
+        self.finished.append((self.tracker, self.message.offset()))
+
+    def place(self) -> str:
+        """Where it stands, for messages to people."""
+        return f"{self.message.topic()}[{self.message.partition()}]@{self.message.offset()}"
+
+
+@dataclass(slots=True)
+class Answer:
+    """The replies to one job, sent by one producer thread, so `unacknowledged` needs no lock."""
+
+    job: Job
+    reply: Reply
+    unacknowledged: int

@@ -1,0 +1,163 @@
+"""The producer stage: send replies, and say which requests are answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from waiter_service.handler import SHORT_BYTES, Reply, by_key, shortened
+from waiter_service.job import Answer
+from waiter_service.pipeline import BoundedQueue
+from waiter_service.telemetry import Telemetry
+from waiter_service.topics import KnownTopics
+
+POLL_S = 0.1
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+_NO_SUCH_PARTITION = {KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}
+# The cluster may take it later.  Anything else it would only refuse again.
+_TRANSIENT = {
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+}
+
+
+class ReplyProducer:
+    """One Producer, with a thread that sends and a thread that hears the broker's acknowledgements.
+
+    Args:
+        number: from 1, for the threads' names.
+        config: the Producer's configuration.
+        replies: the queue of answers; closing it ends the sending thread.
+        topics: knows which topics exist.
+        telemetry: counters.
+        on_crash: is called when a thread cannot go on.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        config: dict[str, Any],
+        replies: BoundedQueue[Answer],
+        topics: KnownTopics,
+        telemetry: Telemetry,
+        on_crash: Callable[[BaseException], None],
+    ) -> None:
+        self._producer = Producer({**config, "error_cb": self._error})
+        self._replies = replies
+        self._topics = topics
+        self._telemetry = telemetry
+        self._on_crash = on_crash
+        self._closing = threading.Event()
+        self._settling = threading.Lock()
+        self._sender = threading.Thread(target=self._guard, args=(self._send_all,), name=f"producer-{number}", daemon=True)
+        self._listener = threading.Thread(
+            target=self._guard, args=(self._hear_all,), name=f"producer-{number}-acks", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start both threads."""
+        self._sender.start()
+        self._listener.start()
+
+    def close(self, deadline: float) -> int:
+        """Wait until all is sent and acknowledged, at most until `deadline`; the queue must be closed before.
+
+        Returns:
+            How many replies the broker has not acknowledged.
+        """
+        self._sender.join(max(0.0, deadline - time.monotonic()))
+        while len(self._producer) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        unacknowledged = len(self._producer)
+        self._closing.set()
+        self._listener.join(2 * POLL_S + 1)
+        return unacknowledged
+
+    def _guard(self, body: Callable[[], None]) -> None:
+        try:
+            body()
+        except BaseException as crash:  # noqa: BLE001 - whatever it was, it is handed over
+            self._on_crash(crash)
+
+    def _send_all(self) -> None:
+        while (answer := self._replies.take()) is not None:
+            if not self._topics.exists(answer.reply.topic):
+                self._telemetry.odd("unknown reply-to topic", f"{answer.job.place()} to {answer.reply.topic}")
+                self._settle(answer, answer.unacknowledged)
+                continue
+            for _ in range(answer.unacknowledged):
+                self._send(answer)
+
+    def _send(self, answer: Answer) -> None:
+        reply = answer.reply
+        place = {} if reply.partition is None else {"partition": reply.partition}
+        while True:
+            try:
+                self._producer.produce(
+                    reply.topic, reply.value, key=reply.key, headers=reply.headers,
+                    on_delivery=partial(self._delivered, answer, reply), **place,
+                )  # fmt: skip
+                return
+            except BufferError:
+                time.sleep(0.005)  # librdkafka's queue is full: hold back, as a full queue of ours would
+            except KafkaException as refused:
+                self._refused(answer, reply, refused.args[0])
+                return
+
+    def _hear_all(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(POLL_S)
+
+    def _delivered(self, answer: Answer, reply: Reply, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._refused(answer, reply, error)
+            return
+        self._telemetry.count("replies")
+        self._settle(answer)
+
+    def _refused(self, answer: Answer, reply: Reply, error: KafkaError) -> None:
+        """Send it in another form, send it again, or give it up: in this order, by what the broker said."""
+        example = f"{answer.job.place()} to {reply.topic}: {error.str()}"
+        code = error.code()
+        if code == KafkaError._PURGE_QUEUE:
+            return  # the service is ending; the request stays uncommitted and is answered after a restart
+        if code in _TRANSIENT:
+            self._telemetry.odd("reply sent again", example)
+            self._send(answer)
+        elif reply is not answer.reply:
+            self._send(answer)  # its twin met the same and was changed already
+        elif code in _TOO_LARGE and len(reply.value) > SHORT_BYTES:
+            self._telemetry.odd("reply too large", example)
+            answer.reply = shortened(reply)
+            self._send(answer)
+        elif code in _NO_SUCH_PARTITION and reply.partition is not None:
+            self._telemetry.odd("reply-partition does not exist", example)
+            answer.reply = by_key(reply)
+            self._send(answer)
+        else:
+            self._telemetry.odd("reply refused", example)
+            self._settle(answer)
+
+    def _settle(self, answer: Answer, replies: int = 1) -> None:
+        """Some of its replies need no more waiting; after the last, the request's offset may be committed."""
+        with self._settling:  # a reply can be refused in the sending thread while its twin is acknowledged
+            answer.unacknowledged -= replies
+            done = answer.unacknowledged == 0
+        if done:
+            answer.job.finish()
+
+    def _error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._on_crash(KafkaException(error))
+        self._telemetry.odd("producer error", str(error))

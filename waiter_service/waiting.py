@@ -1,0 +1,65 @@
+"""What a waiter thread does with one request: understand it, wait, answer."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from waiter_service.behaviour import Behaviour
+from waiter_service.handler import answer, understand
+from waiter_service.headers import server_timing
+from waiter_service.job import Answer, Job
+from waiter_service.pipeline import BoundedQueue, LateTimer
+from waiter_service.telemetry import Telemetry
+
+
+class Waiter:
+    """The work of the waiter stage; one object serves all its threads, for it holds no state of its own."""
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        default_topic: str,
+        replies: BoundedQueue[Answer],
+        late: LateTimer,
+        telemetry: Telemetry,
+    ) -> None:
+        self._behaviour = behaviour
+        self._default_topic = default_topic
+        self._replies = replies
+        self._late = late
+        self._telemetry = telemetry
+
+    def work(self, job: Job) -> None:
+        """Wait for one request and pass its answer on; blocks while the reply queue is full."""
+        if job.tracker.revoked:
+            # Another consumer has the partition now and will answer: a reply from here would be a duplicate.
+            self._telemetry.count("abandoned: partition revoked")
+            return
+        taken_ns = time.perf_counter_ns()
+        message = job.message
+        key = message.key()
+        request = understand(key, message.value(), message.headers() or [], self._behaviour, self._default_topic)
+        for oddity in request.oddities:
+            self._telemetry.odd(oddity, job.place())
+        plan = request.plan
+        if plan.wait_ms > 0:
+            time.sleep(plan.wait_ms / 1000)
+        if plan.replies == 0:
+            self._telemetry.count("fault: dropped")
+            job.finish()
+            return
+        waited_ms = (time.perf_counter_ns() - taken_ns) / 1e6
+        timing = server_timing((taken_ns - job.queued_ns) / 1e6, waited_ms, (job.queued_ns - job.received_ns) / 1e6)
+        reply = answer(request, key, os.urandom(8).hex().encode(), timing)
+        done = Answer(job, reply, unacknowledged=plan.replies)
+        self._count_faults(plan.replies, plan.error, late=plan.late_s > 0)
+        if plan.late_s > 0:
+            self._late.schedule(plan.late_s, done)
+        else:
+            self._replies.put(done)
+
+    def _count_faults(self, replies: int, error: bool, late: bool) -> None:
+        for happened, what in ((replies > 1, "duplicated"), (error, "error"), (late, "late")):
+            if happened:
+                self._telemetry.count(f"fault: {what}")

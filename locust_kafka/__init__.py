@@ -1,0 +1,30 @@
+"""Load-test Kafka request-reply with Locust.
+
+`from locust_kafka import KafkaUser` in a locustfile is all it takes.  The name is loaded on first use: importing
+Locust patches the process (gevent), and the embedded broker must be usable without that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from locust_kafka.client import KafkaClient, Reply, Sent
+    from locust_kafka.user import KafkaUser
+
+__all__ = ["KafkaClient", "KafkaUser", "Reply", "Sent"]
+
+_HOMES = {
+    "KafkaClient": "locust_kafka.client",
+    "KafkaUser": "locust_kafka.user",
+    "Reply": "locust_kafka.client",
+    "Sent": "locust_kafka.client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

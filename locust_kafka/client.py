@@ -1,0 +1,310 @@
+"""What a locustfile calls: `self.kafka.request(...)` and `self.kafka.send(...)`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter_ns
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import gevent
+from confluent_kafka import KafkaException, Producer
+from gevent.hub import Waiter
+
+from locust_kafka.core.books import Outcome
+from locust_kafka.core.traceparent import traceparent_of
+from locust_kafka.exchange import Live
+
+if TYPE_CHECKING:
+    from locust_kafka.lifecycle import Run
+    from locust_kafka.user import KafkaUser
+
+Value = bytes | str | None
+HeaderInput = Mapping[str, bytes | str] | Sequence[tuple[str, bytes | str]] | None
+QUEUE_FULL_PAUSE_S = 0.002
+
+
+class Reply:
+    """The outcome of a request; falsy unless it was matched.
+
+    Attributes:
+        ok: whether a reply came in time.
+        outcome: MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED.
+        value: the reply's value; None for a tombstone, or when none came.
+        key: the reply's key.
+        headers: the reply's headers, (name, value) pairs.
+        latency_ms: from the (intended) start to the end of the exchange.
+        trace_id: by which the exchange can be found in a trace store.
+    """
+
+    __slots__ = ("headers", "key", "latency_ms", "ok", "outcome", "trace_id", "value")
+
+    def __init__(self, exchange: Live) -> None:
+        assert exchange.outcome is not None
+        self.outcome = exchange.outcome
+        self.ok = exchange.outcome is Outcome.MATCHED
+        message = exchange.reply if self.ok else None
+        self.value: bytes | None = message.value() if message is not None else None
+        self.key: bytes | None = message.key() if message is not None else None
+        self.headers: list[tuple[str, bytes | None]] = (message.headers() or []) if message is not None else []
+        self.latency_ms = exchange.latency_ns / 1e6
+        self.trace_id = exchange.trace_id
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.outcome.name} {self.latency_ms:.3f} ms trace {self.trace_id}>"
+
+
+class CheckedReply(Reply):
+    """A reply in a `with` block (`catch_response=True`): the block decides about the row, at its end."""
+
+    __slots__ = ("_exchange", "_failure", "_run")
+
+    def __init__(self, exchange: Live, run: Run) -> None:
+        super().__init__(exchange)
+        self._exchange = exchange
+        self._run = run
+        self._failure = run.outlet.failure_of(exchange)
+
+    def failure(self, why: Exception | str) -> None:
+        """Mark the row failed; the books still say MATCHED, and count it as rejected."""
+        self._failure = why
+
+    def success(self) -> None:
+        """Mark the row as good, even after a timeout."""
+        self._failure = None
+
+    def __enter__(self) -> CheckedReply:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        # A failed assertion in the block is a failed check; a kill (not an Exception) says nothing about the reply.
+        checked = isinstance(error, AssertionError)
+        if isinstance(error, Exception):
+            self._failure = (str(error) or "assertion failed") if checked else error
+        self._run.outlet.report(self._exchange, self._failure)
+        return checked
+
+
+class Sent:
+    """What `send()` knows when it returns; falsy when the broker refused the request.
+
+    Attributes:
+        ok: True when acknowledged, False when undelivered (or timed out before the ack), None when not waited for.
+        trace_id: of the exchange, which goes on.
+        latency_ms: from produce() to the ack; None without one.
+    """
+
+    __slots__ = ("latency_ms", "ok", "trace_id")
+
+    def __init__(self, exchange: Live, *, waited: bool) -> None:
+        acked = exchange.acked_ns > 0
+        self.ok: bool | None = acked if waited else None
+        self.latency_ms = (exchange.acked_ns - exchange.sent_ns) / 1e6 if acked else None
+        self.trace_id = exchange.trace_id
+
+    def __bool__(self) -> bool:
+        return self.ok is not False
+
+
+class KafkaClient:
+    """One user's way to Kafka, as `self.kafka`.
+
+    Args:
+        user: whose it is.
+        run: the run it belongs to; None until it has one.
+    """
+
+    def __init__(self, user: KafkaUser, run: Run) -> None:
+        self._user = user
+        self._run = run
+        self._arrival_ns: int | None = None
+        # Made with the first request: while the run is not ready there is nobody to connect to.
+        self._producer: Producer | None = None
+
+    @overload
+    def request(
+        self, value: Value, *, key: Value = ..., headers: HeaderInput = ..., name: str | None = ...,
+        topic: str | None = ..., timeout: float | None = ..., catch_response: Literal[False] = ...,
+    ) -> Reply: ...  # fmt: skip
+
+    @overload
+    def request(
+        self, value: Value, *, key: Value = ..., headers: HeaderInput = ..., name: str | None = ...,
+        topic: str | None = ..., timeout: float | None = ..., catch_response: Literal[True],
+    ) -> CheckedReply: ...  # fmt: skip
+
+    def request(
+        self,
+        value: Value,
+        *,
+        key: Value = None,
+        headers: HeaderInput = None,
+        name: str | None = None,
+        topic: str | None = None,
+        timeout: float | None = None,
+        catch_response: bool = False,
+    ) -> Reply:
+        """Send a request and wait for its outcome (closed model).  A timeout raises nothing: it is a failed row.
+
+        Args:
+            value: the record's value; text is sent as UTF-8.
+            key: the record's key; a random UUID by default.
+            headers: more headers; traceparent and reply-to are added.
+            name: of its row in the statistics; the topic by default.
+            topic: the request topic; the user class's by default.
+            timeout: the reply timeout in seconds; the user class's by default.
+            catch_response: return a reply for a `with` block that decides about the row.
+
+        Raises:
+            CorrelationIdInUse: with `--kafka-match key` or `header:`, when the id is that of another request.
+        """
+        exchange = self._begin(name, topic, timeout)
+        exchange.waiter = Waiter()
+        exchange.deferred = catch_response
+        try:
+            self._produce(exchange, value, key, headers, topic)
+            if exchange.outcome is None:
+                exchange.waiter.get()
+        except BaseException:
+            exchange.deferred = False  # the user is gone: nobody is left to report the row
+            raise
+        return CheckedReply(exchange, self._run) if catch_response else Reply(exchange)
+
+    def send(
+        self,
+        value: Value,
+        *,
+        key: Value = None,
+        headers: HeaderInput = None,
+        name: str | None = None,
+        topic: str | None = None,
+        timeout: float | None = None,
+        wait_for_ack: bool = True,
+        on_reply: Callable[[Reply], object] | None = None,
+    ) -> Sent:
+        """Send a request and return at the broker's ack, or at once; the exchange is tracked all the same (open model).
+
+        Args:
+            value: as in `request`, and so are key, headers, name, topic and timeout.
+            key: as in `request`.
+            headers: as in `request`.
+            name: as in `request`.
+            topic: as in `request`.
+            timeout: as in `request`.
+            wait_for_ack: False returns as soon as the record is in librdkafka's queue.
+            on_reply: is called with a matched reply; what it returns (if true) or raises is the row's failure.  It
+                runs in the greenlet that judges all replies: it must not wait for anything.
+
+        Raises:
+            CorrelationIdInUse: as in `request`.
+        """
+        exchange = self._begin(name, topic, timeout)
+        if on_reply is not None:
+            exchange.check = lambda ended: on_reply(Reply(ended))
+        if wait_for_ack:
+            exchange.ack_waiter = Waiter()
+        self._produce(exchange, value, key, headers, topic)
+        if wait_for_ack and not exchange.acked_ns and exchange.outcome is None and exchange.ack_waiter is not None:
+            exchange.ack_waiter.get()
+        return Sent(exchange, waited=wait_for_ack)
+
+    def await_arrival(self) -> None:
+        """Open model: wait for this user's next arrival; its request will count from the intended instant."""
+        self._arrival_ns = None
+        schedule = self._run.schedule
+        if schedule is None:
+            return
+        intended_ns = schedule.take(perf_counter_ns())
+        try:
+            remaining_s = (intended_ns - perf_counter_ns()) / 1e9
+            gevent.sleep(max(0.0, remaining_s))
+        except BaseException:
+            schedule.give_back(intended_ns)
+            raise
+        self._arrival_ns = intended_ns
+
+    def close(self) -> None:
+        """Its user is gone: let the producer hear what is outstanding, then go."""
+        if self._arrival_ns is not None and self._run.schedule is not None:
+            self._run.schedule.give_back(self._arrival_ns)
+            self._arrival_ns = None
+        if self._producer is not None and self._producer is not self._run.shared_producer:
+            self._run.exchanges.poller.retire(self._producer)
+        self._producer = None
+
+    def _begin(self, name: str | None, topic: str | None, timeout: float | None) -> Live:
+        run = self._run
+        run.await_open()
+        if run.schedule is not None and self._arrival_ns is None:
+            self.await_arrival()
+            run.await_open()
+        if self._producer is None:
+            self._producer = run.producer_for(self._user)
+        trace_id, span_id = run.ids.new()
+        now = perf_counter_ns()
+        intended_ns, self._arrival_ns = self._arrival_ns or now, None
+        timeout_s = self._user.reply_timeout if timeout is None else timeout
+        exchange = Live(
+            trace_id, name or topic or self._user.request_topic, intended_ns, now,
+            intended_ns + int(timeout_s * 1e9), trace_id.decode(), span_id,
+        )  # fmt: skip
+        exchange.context = self._user.context()
+        return exchange
+
+    def _produce(
+        self, exchange: Live, value: Value, key: Value, headers: HeaderInput, topic: str | None
+    ) -> None:
+        run, producer = self._run, self._producer
+        assert producer is not None
+        key_bytes = _random_uuid() if key is None else _bytes(key)
+        value_bytes = _bytes(value)
+        # Who samples is decided with tracing; until then the service is told that nobody records this trace.
+        traceparent = traceparent_of(exchange.trace_id.encode(), exchange.span_id, sampled=False)
+        all_headers: list[tuple[str, bytes | str]] = [
+            ("traceparent", traceparent), ("reply-to", self._user.reply_topic.encode()), *_pairs(headers),
+        ]  # fmt: skip
+        if not run.rule.ours:
+            correlation_id = run.rule.of_request(key_bytes, value_bytes, all_headers)
+            exchange.correlation_id = correlation_id or exchange.correlation_id
+        run.exchanges.register(exchange)
+        try:
+            while True:
+                exchange.sent_ns = perf_counter_ns()
+                try:
+                    run.exchanges.poller.produce(
+                        producer, exchange, topic or self._user.request_topic,
+                        value=value_bytes, key=key_bytes, headers=all_headers,
+                    )  # fmt: skip
+                    return
+                except BufferError:
+                    if exchange.outcome is not None:
+                        return  # it timed out before librdkafka had room for it
+                    gevent.sleep(QUEUE_FULL_PAUSE_S)
+        except KafkaException as refused:
+            run.exchanges.not_sent(exchange, refused.args[0].str())
+        except BaseException:
+            exchange.deferred = False
+            run.exchanges.not_sent(exchange, "its user was stopped before it was sent")
+            raise
+
+
+def _random_uuid() -> bytes:
+    """A version 4 UUID as text (RFC 9562); a third of uuid.uuid4()'s cost."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}".encode()
+
+
+def _bytes(value: Value) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _pairs(headers: HeaderInput) -> Sequence[tuple[str, bytes | str]]:
+    if headers is None:
+        return ()
+    return list(headers.items()) if isinstance(headers, Mapping) else headers

@@ -1,0 +1,1 @@
+"""The edges that carry: reply consumer, producers, and the hand-over from native threads to the hub."""

@@ -1,0 +1,84 @@
+"""Native threads beside gevent's hub, and the one way their findings reach it.
+
+Under Locust, `threading`, `time.sleep` and every lock are patched: a native thread that touched them would touch the
+hub.  What it may use is here: the original functions, a deque, and the hub's async watcher.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import gevent
+from gevent import monkey
+from gevent.event import Event
+
+T = TypeVar("T")
+
+start_new_thread: Callable[..., int] = monkey.get_original("_thread", "start_new_thread")
+allocate_lock: Callable[[], Any] = monkey.get_original("_thread", "allocate_lock")
+
+
+class Handover(Generic[T]):
+    """From any native thread to one greenlet, in order.
+
+    The async watcher's callback runs in the hub and only wakes; the greenlet takes.
+
+    Args:
+        woken: is set when there is something; hand-overs served by the same greenlet share one.
+    """
+
+    def __init__(self, woken: Event) -> None:
+        self.woken = woken
+        self._items: deque[T] = deque()
+        self._async = gevent.get_hub().loop.async_()
+        self._async.start(self.woken.set)
+
+    def put(self, item: T) -> None:
+        """From a native thread: add an item and wake the greenlet."""
+        self._items.append(item)
+        self._async.send()
+
+    def take_all(self) -> list[T]:
+        """From the greenlet: everything that is there, oldest first."""
+        items = self._items
+        return [items.popleft() for _ in range(len(items))]
+
+    def close(self) -> None:
+        """Stop the watcher, which would keep the hub's loop alive."""
+        self._async.stop()
+        self._async.close()
+
+
+class NativeThread:
+    """One native thread; its end can be waited for from a greenlet.
+
+    Args:
+        body: what it runs; must not touch gevent, Locust, logging or a patched lock.
+        on_death: is called in the native thread with the exception, should `body` raise.
+    """
+
+    def __init__(self, body: Callable[[], None], on_death: Callable[[BaseException], None]) -> None:
+        self._body = body
+        self._on_death = on_death
+        self._ended = False
+
+    def start(self) -> None:
+        """Start it."""
+        start_new_thread(self._run, ())
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end from a greenlet; False when it did not come in time."""
+        with gevent.Timeout(timeout_s, False):
+            while not self._ended:
+                gevent.sleep(0.005)
+        return self._ended
+
+    def _run(self) -> None:
+        try:
+            self._body()
+        except BaseException as death:  # noqa: BLE001 - a load test without ears must not go on: all are handed over
+            self._on_death(death)
+        finally:
+            self._ended = True

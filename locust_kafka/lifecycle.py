@@ -1,0 +1,298 @@
+"""One run in one process: made ready before the first user, drained and settled after the last.
+
+STARTING → OPEN → DRAINING → CLOSED, or STARTING → FAILED → CLOSED.  Each step runs in a greenlet of the run's own:
+Locust kills the greenlets that fire its events.
+"""
+
+from __future__ import annotations
+
+import enum
+import gc
+import logging
+import random
+import sys
+from collections.abc import Callable, Iterable
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from confluent_kafka import KafkaException, Producer
+from gevent.event import Event
+
+from locust_kafka.core.schedule import Schedule
+from locust_kafka.core.traceparent import TraceIds
+from locust_kafka.errors import KafkaPluginError, RunInvalid, SettingsError
+from locust_kafka.exchange import Exchanges
+from locust_kafka.kafka.config import consumer_config, producer_config
+from locust_kafka.kafka.consumer import ReplyConsumer
+from locust_kafka.matching import rule
+from locust_kafka.report.ledger import Ledger
+from locust_kafka.report.outlet import Outlet
+from locust_kafka.report.statistics import FLUSH_S, Statistics
+from locust_kafka.settings import Settings
+
+if TYPE_CHECKING:
+    from locust_kafka.user import KafkaUser
+
+logger = logging.getLogger("locust_kafka")
+
+# A native thread's stamp waits for the GIL: with the default of 5 ms it came 2.9 ms late at the median, with this 0.65.
+SWITCH_INTERVAL_S = 0.0005
+FILES_PER_PRODUCER = 5
+
+
+class State(enum.Enum):
+    """Where a run stands."""
+
+    STARTING = "starting"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+class Run:
+    """One run.
+
+    Args:
+        settings: validated.
+        statistics: Locust's rows of this run.
+        user_classes: the KafkaUser classes that take part.
+        share: which part of the total rate is this process's (0 to 1).
+        log_path: of the exchange log; "" for none.
+        on_failure: is called when the run cannot begin or go on.
+        after: the run before in this process; it is waited for.
+        problem: why it cannot begin, when that is known already.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        statistics: Statistics,
+        user_classes: Iterable[type[KafkaUser]],
+        share: float,
+        log_path: str,
+        on_failure: Callable[[KafkaPluginError], None],
+        after: Run | None,
+        problem: KafkaPluginError | None = None,
+    ) -> None:
+        self.settings = settings
+        self.state = State.STARTING
+        self.ids = TraceIds()
+        self.rule = rule(settings.match)
+        self.schedule: Schedule | None = None
+        self.shared_producer: Producer | None = None
+        self.failure: KafkaPluginError | None = None
+        """Why it could not begin or go on."""
+        self.ending = False
+        """Locust has begun to stop it: the next `test_start` is another run's."""
+        self.outlet = Outlet(statistics, settings.match)
+        self.exchanges = Exchanges(self.rule, self.ids.generation, self.outlet, self._fail)
+        self.outlet.ledger.total = self.exchanges.correlator.books
+        self._classes = list(user_classes)
+        self._share = share
+        self._log_path = log_path
+        self._problem = problem
+        self._on_failure = on_failure
+        self._after = after
+        self._opened_ns = 0
+        self._started = Event()
+        self._open = Event()
+        self._cut = Event()
+        self._finisher: gevent.Greenlet | None = None
+        self._starter = gevent.spawn(self._start)
+        self._flusher: gevent.Greenlet | None = None
+        self._producers = 0
+
+    @property
+    def ledger(self) -> Ledger:
+        """Counts and latencies up to now."""
+        ledger = self.outlet.ledger
+        if self._opened_ns and self.state is not State.CLOSED:
+            ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9
+        return ledger
+
+    def await_started(self) -> None:
+        """Wait until it is open or has failed."""
+        self._started.wait()
+
+    def await_open(self) -> None:
+        """For users: at once while the run is open; else wait, for the run is over and its users about to be stopped."""
+        if self.state is not State.OPEN:
+            self._open.wait()
+
+    def producer_for(self, user: KafkaUser) -> Producer:
+        """The user's own producer, or the shared one.
+
+        Raises:
+            RunInvalid: one more would pass the limit of open files; the run is stopped.
+        """
+        config = producer_config(self.settings, shared=user.producers == "shared")
+        if user.producers == "shared":
+            if self.shared_producer is None:
+                self.shared_producer = Producer(config)
+                if not self._producers:
+                    self.exchanges.poller.only = self.shared_producer
+            return self.shared_producer
+        self._producers += 1
+        self.exchanges.poller.only = None
+        limit = _file_limit()
+        if self._producers * FILES_PER_PRODUCER > limit:
+            self._fail(RunInvalid(
+                f"{self._producers} producers would pass the limit of {limit} open files (ulimit -n): "
+                "raise it, or set producers = \"shared\" on the user class"
+            ))  # fmt: skip
+        return Producer(config)
+
+    def cut(self) -> None:
+        """Second Ctrl-C: end now; what is pending is UNFINISHED."""
+        self._cut.set()
+
+    def finish(self) -> None:
+        """Drain, settle, close; waits for the end.  Any number of callers, any number of times."""
+        if self._finisher is None:
+            self.ending = True
+            self._finisher = gevent.spawn(self._finish)
+        self._finisher.join()
+
+    def abandon(self) -> None:
+        """The process is about to end without a stop (run_single_user): let the native threads go."""
+        if self.state is State.OPEN:
+            self.exchanges.close()
+
+    def _start(self) -> None:
+        if self._after is not None:
+            self._after.finish()
+        try:
+            if self._problem is not None:
+                raise self._problem
+            self._connect()
+        except KafkaPluginError as error:
+            self.failure = error
+            self._started.set()
+            self._on_failure(error)
+            return
+        self._opened_ns = perf_counter_ns()
+        if self.settings.rate is not None:
+            s = self.settings
+            assert s.rate is not None
+            self.schedule = Schedule(
+                s.rate * self._share, self._opened_ns, int(s.reply_timeout_s * 1e9), random.SystemRandom().random
+            )
+        if self.settings.warmup_s:
+            self.outlet.measure_from_ns = self._opened_ns + int(self.settings.warmup_s * 1e9)
+            self.outlet.ledger.since = f"without the first {self.settings.warmup_s:g} s"
+        self.state = State.OPEN
+        self._flusher = gevent.spawn(self._flush)
+        self._started.set()
+        self._open.set()
+
+    def _connect(self) -> None:
+        s = self.settings
+        if self._log_path:
+            self.outlet.open_log(self._log_path)
+        try:
+            consumer = ReplyConsumer(consumer_config(s), self.exchanges.heard)
+            Producer(producer_config(s, shared=True))  # a refused setting is refused before any user starts
+        except KafkaException as error:
+            raise SettingsError(f"librdkafka refused a setting: {s.masked(error.args[0].str())}") from error
+        requests = {c.request_topic or s.request_topic for c in self._classes}
+        replies = {c.reply_topic or s.reply_topic for c in self._classes}
+        # In a real thread: a broker that does not answer must stop neither the web UI nor a worker's heartbeat.
+        gevent.get_hub().threadpool.apply(consumer.connect, (requests, replies))
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.collect()
+        gc.freeze()  # what is loaded by now is never garbage: each collection is spared the look (hub lag 48 → 9 ms)
+        self.exchanges.start(consumer)
+
+    def _flush(self) -> None:
+        while True:
+            gevent.sleep(FLUSH_S)
+            try:
+                self.outlet.flush()
+            except OSError as error:
+                self._fail(RunInvalid(f"the exchange log could not be written: {error}"))
+                return
+
+    def _finish(self) -> None:
+        self.await_started()
+        was_open = self.state is State.OPEN
+        self.state = State.DRAINING
+        self._open.clear()
+        if was_open:
+            self._drain()
+            if self.schedule is not None:
+                self.outlet.ledger.note("arrivals dropped: no user was free", self.schedule.missed(perf_counter_ns()))
+            self.outlet.ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9
+        if self._flusher is not None:
+            self._flusher.kill()
+        ear_lost = self.exchanges.ear_lost_ns
+        self.exchanges.close()
+        self._conclude(ear_lost=bool(ear_lost))
+        self.state = State.CLOSED
+
+    def _drain(self) -> None:
+        pending = self.exchanges.correlator.books.pending
+        if pending:
+            logger.info("draining: %d requests are pending; each ends by its deadline (Ctrl-C: end now)", pending)
+        waiting = gevent.spawn(self.exchanges.await_nothing_pending)
+        gevent.wait([waiting, self._cut], count=1)
+        waiting.kill()
+        if not self._cut.is_set() and self.settings.settle_s:
+            logger.info("settling: listening %g s for late and duplicate replies", self.settings.settle_s)
+            self._cut.wait(self.settings.settle_s)
+
+    def _conclude(self, *, ear_lost: bool) -> None:
+        ledger, correlator = self.outlet.ledger, self.exchanges.correlator
+        if correlator.evicted:
+            ledger.note("ended requests forgotten early, for want of room", correlator.evicted)
+        if correlator.failed_after_end:
+            ledger.note("delivery failures of requests that had ended", correlator.failed_after_end)
+        if ear_lost:
+            ledger.invalid.append("the reply consumer had lost every broker at the end: replies may have gone unheard")
+        if isinstance(self.failure, RunInvalid):
+            ledger.invalid.append(str(self.failure))
+        if not ledger.balanced(closed=True):
+            ledger.invalid.append("the books do not balance")
+        try:
+            self.outlet.close()
+        except OSError as error:
+            ledger.invalid.append(f"the exchange log could not be written: {error}")
+
+    def _fail(self, error: KafkaPluginError) -> None:
+        if self.failure is None:
+            self.failure = error
+            self._cut.set()
+            self._on_failure(error)
+
+
+def _file_limit() -> int:
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def kafka_users(user_classes: Iterable[Any]) -> list[type[KafkaUser]]:
+    """Those of Locust's user classes that are ours."""
+    from locust_kafka.user import KafkaUser
+
+    return [c for c in user_classes if issubclass(c, KafkaUser)]
+
+
+def settings_for(settings: Settings, user_classes: Iterable[type[KafkaUser]]) -> Settings:
+    """The settings with the class attributes over the options.
+
+    Raises:
+        SettingsError: the classes name several clusters, or several rates.
+    """
+    from dataclasses import replace
+
+    brokers = {c.bootstrap for c in user_classes if c.bootstrap}
+    if len(brokers) > 1 or any(not c.bootstrap for c in user_classes) and brokers - {settings.bootstrap}:
+        named = ", ".join(sorted(brokers | {settings.bootstrap}))
+        raise SettingsError(f"the user classes name several clusters ({named}): a run has one; use one run for each")
+    rates = {c.rate for c in user_classes if c.rate is not None}
+    if len(rates) > 1:
+        raise SettingsError(f"the user classes name several rates ({sorted(rates)}): a run has one")
+    return replace(
+        settings, bootstrap=brokers.pop() if brokers else settings.bootstrap, rate=rates.pop() if rates else settings.rate
+    )

@@ -1,0 +1,331 @@
+"""Locust's events, and what we do at each.  One plugin a process; the master's part is in `distributed.py`.
+
+Before the fork, for `--list`, and on the master there is no Kafka client and no thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import signal
+import sys
+from typing import Any
+
+import gevent
+import locust
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+from locust_kafka.distributed import MasterSide, WorkerSide
+from locust_kafka.errors import EXIT_INVALID, EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
+from locust_kafka.lifecycle import Run, kafka_users, settings_for
+from locust_kafka.report import summary
+from locust_kafka.report.ledger import Ledger
+from locust_kafka.report.statistics import Statistics
+from locust_kafka.settings import OPTIONS, Settings, parse
+
+logger = logging.getLogger("locust_kafka")
+console = logging.getLogger("locust.stats_logger")  # Locust's own way to print tables
+
+_installed = False
+
+
+def install() -> None:
+    """Hook into Locust; done when a locustfile imports KafkaUser, before Locust parses its command line."""
+    global _installed
+    if not _installed:
+        _installed = True
+        locust.events.init_command_line_parser.add_listener(_add_options)
+        locust.events.init.add_listener(_init)
+        # Locust adds its own listeners for these when it makes its runner, after this: ours come first, so that a
+        # batch is merged before Locust reports or clears.
+        locust.events.report_to_master.add_listener(_before_report)
+        locust.events.spawning_complete.add_listener(_before_reset)
+
+
+def _add_options(parser: Any) -> None:
+    group = parser.add_argument_group("Kafka request-reply")
+    for option in OPTIONS:
+        action = group.add_argument(
+            option.flag, default=option.default, env_var=option.env, metavar=option.metavar,
+            help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
+        )  # fmt: skip
+        action.include_in_web_ui = not option.frozen
+        action.is_secret = action.is_required = action.is_multiple = False
+
+
+def _init(environment: Environment, runner: Any, **_kwargs: Any) -> None:
+    try:
+        plugin = Plugin(environment)
+    except SettingsError as error:
+        logger.error("%s", error)
+        sys.exit(EXIT_NOT_STARTED)
+    if runner is not None:
+        plugin.take_signals()
+
+
+def _before_report(client_id: str, data: dict[str, Any], **_kwargs: Any) -> None:
+    if Plugin.instance is not None:
+        Plugin.instance.report_to_master(data)
+
+
+def _before_reset(**_kwargs: Any) -> None:
+    if Plugin.instance is not None and Plugin.instance.environment.reset_stats:
+        Plugin.instance.reset("since all users had started")
+
+
+class Plugin:
+    """Everything of ours in one Locust process.
+
+    Args:
+        environment: Locust's.
+
+    Raises:
+        SettingsError: an option was refused.
+    """
+
+    instance: Plugin | None = None
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.exit_code = 0
+        """Our part of the process's exit code; 0 leaves it to Locust."""
+        self._run: Run | None = None
+        self._last: Ledger | None = None
+        self._quitting = False
+        settings = parse(self._options())
+        self._frozen = {option.dest: self._options().get(option.dest) for option in OPTIONS if option.frozen}
+        settings_for(settings, kafka_users(environment.user_classes))  # refused now rather than at the start
+        runner = environment.runner
+        self.master = MasterSide(runner, self._not_started) if isinstance(runner, MasterRunner) else None
+        self.worker = WorkerSide(runner, self) if isinstance(runner, WorkerRunner) else None
+        events = environment.events
+        events.test_start.add_listener(self._test_start)
+        events.test_stopping.add_listener(self._test_stopping)
+        events.test_stop.add_listener(self._test_stop)
+        events.reset_stats.add_listener(self._reset_stats)
+        events.quitting.add_listener(self._on_quitting)
+        events.quit.add_listener(self._on_quit)
+        Plugin.instance = self
+        atexit.register(self._at_exit)
+
+    @classmethod
+    def of(cls, environment: Environment) -> Plugin:
+        """The plugin of an environment; made here for one that was built by hand, without Locust's `init` event."""
+        if cls.instance is None or cls.instance.environment is not environment:
+            return cls(environment)
+        return cls.instance
+
+    def current_run(self) -> Run:
+        """The run that users belong to; begun here when no `test_start` was fired."""
+        if self._run is None:
+            self._test_start()
+        assert self._run is not None
+        return self._run
+
+    def take_signals(self) -> None:
+        """Have Ctrl-C raised in the main greenlet, never in one of ours that is in the middle of the books."""
+        hub = gevent.get_hub()
+        gevent.signal_handler(signal.SIGINT, lambda: hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt()))
+
+    def report_to_master(self, data: dict[str, Any]) -> None:
+        """Worker: what goes along with each of Locust's reports."""
+        if self._run is not None and self.worker is not None:
+            self._run.outlet.statistics.flush()
+            data["locust_kafka"] = self.wire(self._run)
+
+    def wire(self, run: Run) -> dict[str, Any]:
+        """A run's ledger for the master, with the run's name so that none is taken for the next one's."""
+        return {"run": self.run_id, **run.ledger.to_wire()}
+
+    @property
+    def run_id(self) -> str:
+        """The run's name, given by the master and sent along with its options."""
+        return str(self._options().get("kafka_run_id", ""))
+
+    def reset(self, since: str) -> None:
+        """Locust's rows begin anew: so do the latency series.  The books never do."""
+        if self._run is not None:
+            self._run.outlet.flush()
+            self._run.outlet.forget_latencies(since)
+
+    def finish_run(self, *, cut: bool = False) -> Run | None:
+        """Drain, settle and close the run of this process, if it has one."""
+        run = self._run
+        if run is not None:
+            if cut:
+                run.cut()
+            run.finish()
+        return run
+
+    def _options(self) -> dict[str, Any]:
+        parsed = self.environment.parsed_options
+        return vars(parsed) if parsed is not None else {}
+
+    def _settings(self) -> Settings:
+        options = self._options()
+        for dest, value in self._frozen.items():
+            # The web UI can set any option by a POST; what was frozen at the start is put back.  A worker that was
+            # given none of its own takes the master's.
+            if self.worker is None or value not in ("", None) and value != _default(dest):
+                options[dest] = value
+        return settings_for(parse(options), kafka_users(self.environment.user_classes))
+
+    def _test_start(self, **_kwargs: Any) -> None:
+        if self.master is not None:
+            self._start_master(self.master)
+            return
+        run = self._run
+        # Locust fires test_start again when users or a shape change during our start: that is still the same run.
+        if run is None or run.ending:
+            run = self._run = self._begin(run)
+        run.await_started()
+        if run.failure is not None and self.worker is None and self.environment.runner is not None:
+            gevent.sleep(1e9)  # no user may start: this greenlet is killed by the quit that is under way
+
+    def _begin(self, after: Run | None) -> Run:
+        problem: KafkaPluginError | None = None
+        try:
+            settings = self._settings()
+        except SettingsError as error:
+            problem, settings = error, parse({})
+        if after is not None:
+            after.outlet.statistics.detach()
+        share, log_path = 1.0, settings.exchange_log
+        if self.worker is not None:
+            share = 1 / max(1, int(self._options().get("kafka_worker_count", 1)))
+            log_path = _numbered(log_path, self.worker.index) if log_path else ""
+        return Run(
+            settings, Statistics(self.environment), kafka_users(self.environment.user_classes), share, log_path,
+            self._run_failed, after, problem,
+        )  # fmt: skip
+
+    def _start_master(self, master: MasterSide) -> None:
+        try:
+            self._settings()
+        except SettingsError as error:
+            self._not_started(error)
+            gevent.sleep(1e9)  # killed by the quit that is under way
+        master.begin(self._options())
+        self._last = None
+
+    def _test_stopping(self, **_kwargs: Any) -> None:
+        if self._run is not None:
+            self._run.ending = True
+
+    def _test_stop(self, **_kwargs: Any) -> None:
+        if self.master is not None:
+            ledger = self.master.finish()
+            if ledger is not None:
+                self._conclude(ledger)
+            return
+        run = self.finish_run()
+        if run is None:
+            return
+        if self.worker is not None:
+            self.worker.done(run)
+        elif run.ledger is not self._last and not _never_began(run):
+            self._conclude(run.ledger)
+
+    def _conclude(self, ledger: Ledger) -> None:
+        self._last = ledger
+        for sentence in ledger.invalid:
+            logger.error("invalid run: %s", sentence)
+        if ledger.invalid:
+            self.exit_code = self.exit_code or EXIT_INVALID
+        path = self._frozen.get("kafka_summary")
+        if path:
+            try:
+                summary.write(ledger, str(path))
+            except OSError as error:
+                logger.error("the summary could not be written: %s", error)
+                self.exit_code = self.exit_code or EXIT_INVALID
+        if not self._options().get("headless"):
+            self._print(ledger)
+
+    def _print(self, ledger: Ledger) -> None:
+        for line in summary.lines(ledger):
+            console.info(line)
+
+    def _reset_stats(self, **_kwargs: Any) -> None:
+        since = "since the statistics were reset"
+        if self.master is not None:
+            self.master.reset(since)
+        self.reset(since)
+
+    def _run_failed(self, error: KafkaPluginError) -> None:
+        if self.worker is not None:
+            logger.error("%s", error)
+            self.worker.failed(error)
+        else:
+            self._not_started(error)
+
+    def _not_started(self, error: KafkaPluginError) -> None:
+        """A run could not begin, or not go on: say so, set the exit code, stop from a greenlet of its own."""
+        invalid = isinstance(error, RunInvalid)
+        logger.error("%s: %s", "the run is invalid and stops" if invalid else "the run cannot begin", error)
+        self.exit_code = EXIT_INVALID if invalid else EXIT_NOT_STARTED
+        runner = self.environment.runner
+        if runner is None:
+            return
+        if self.environment.web_ui is not None:
+            runner.log_exception("locust-kafka", str(error), "")
+            gevent.spawn(runner.stop)
+        else:
+            gevent.spawn(runner.quit)
+
+    def _on_quitting(self, **_kwargs: Any) -> None:
+        """Locust computes its exit code right after this event: what a stop has to say must be said in here."""
+        again, self._quitting = self._quitting, True
+        try:
+            if again:
+                self._cut()
+            self._stop()
+        except KeyboardInterrupt:  # a second Ctrl-C, while we drain
+            self._cut()
+            self._stop()
+        if self.exit_code:
+            self.environment.process_exit_code = self.exit_code
+
+    def _stop(self) -> None:
+        runner = self.environment.runner
+        if self.master is not None:
+            runner.stop(send_stop_to_client=False)  # type: ignore[union-attr, call-arg] # a master's
+            self._test_stop()
+        elif self.worker is not None:
+            run = self.finish_run()
+            if run is not None:
+                self.worker.done(run)
+        elif runner is not None:
+            runner.stop()
+            self._test_stop()
+
+    def _cut(self) -> None:
+        logger.warning("cutting the drain short: what is pending is UNFINISHED")
+        if self._run is not None:
+            self._run.cut()
+        if self.master is not None:
+            self.master.cut()
+
+    def _on_quit(self, **_kwargs: Any) -> None:
+        if self._last is not None and self._options().get("headless"):
+            self._print(self._last)
+
+    def _at_exit(self) -> None:
+        if self._run is not None:
+            self._run.abandon()
+
+
+def _default(dest: str) -> str:
+    return next(option.default for option in OPTIONS if option.dest == dest)
+
+
+def _never_began(run: Run) -> bool:
+    return run.failure is not None and not isinstance(run.failure, RunInvalid)
+
+
+def _numbered(path: str, index: int) -> str:
+    """`exchanges.csv.gz` → `exchanges-1.csv.gz`: workers on one machine must not write the same file."""
+    stem, dot, rest = path.rpartition("/")[2].partition(".")
+    folder = path[: len(path) - len(stem) - len(dot) - len(rest)]
+    return f"{folder}{stem}-{index}{dot}{rest}"

@@ -1,0 +1,1 @@
+"""What shows: Locust's rows, the ledger, the summary, the exchange log."""

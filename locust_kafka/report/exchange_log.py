@@ -1,0 +1,95 @@
+"""The exchange log: a row when an exchange ends, and one more for each later reply to it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import time
+from pathlib import Path
+from time import perf_counter_ns
+from typing import IO
+
+COLUMNS = (
+    "trace_id,name,intended_ns,sent_ns,acked_ns,received_ns,request_partition,request_offset,request_append_ms,"
+    "reply_partition,reply_offset,reply_append_ms,outcome,verdict"
+)
+
+
+class ExchangeLog:
+    """A CSV file, gzipped when its name ends in .gz.  Rows are gathered and written at `flush`.
+
+    Args:
+        path: of the file; it is overwritten.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file: IO[str] = (
+            gzip.open(path, "wt", encoding="utf-8", newline="", compresslevel=1)
+            if path.endswith(".gz")
+            else Path(path).open("w", encoding="utf-8", newline="")
+        )
+        self._rows: list[str] = [COLUMNS + "\n"]
+        self._names: dict[str, str] = {}
+        # Stamps are taken on the monotonic clock and written on the wall clock of the log's beginning.
+        self._wall_offset_ns = time.time_ns() - perf_counter_ns()
+
+    def row(
+        self,
+        trace_id: str,
+        name: str,
+        intended_ns: int,
+        sent_ns: int,
+        acked_ns: int,
+        received_ns: int,
+        request: tuple[int, int, int] | None,
+        reply: tuple[int, int, int] | None,
+        outcome: str,
+        verdict: str,
+    ) -> None:
+        """Add a row.
+
+        Args:
+            trace_id: or the correlation id, when another rule matches.
+            name: the request's.
+            intended_ns: this and the following instants on the monotonic clock; 0 for one that never came.
+            sent_ns: when it was handed to the producer.
+            acked_ns: when its delivery report came.
+            received_ns: when its reply came.
+            request: partition, offset and append time (ms) of the request; None when unknown.
+            reply: the same of the reply.
+            outcome: empty for a later reply.
+            verdict: empty when no reply came.
+        """
+        off = self._wall_offset_ns
+        quoted = self._names.get(name) or self._quote(name)
+        request_part = f"{request[0]},{request[1]},{request[2]}" if request else ",,"
+        reply_part = f"{reply[0]},{reply[1]},{reply[2]}" if reply else ",,"
+        self._rows.append(
+            f"{trace_id},{quoted},{intended_ns + off},{sent_ns + off if sent_ns else ''},"
+            f"{acked_ns + off if acked_ns else ''},{received_ns + off if received_ns else ''},"
+            f"{request_part},{reply_part},{outcome},{verdict}\n"
+        )
+
+    def flush(self) -> None:
+        """Write what was gathered.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        rows, self._rows = self._rows, []
+        self._file.write("".join(rows))
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._file.close()
+
+    def _quote(self, name: str) -> str:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow([name])
+        self._names[name] = line.getvalue()
+        return self._names[name]

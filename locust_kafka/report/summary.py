@@ -1,0 +1,109 @@
+"""The summary: latencies, outcomes, verdicts and the equations, on the console and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.report.ledger import SERIES, Ledger, NameLedger
+
+_SERIES_PHRASES = {
+    "e2e": "what a customer waits: matched, and timed out at its timeout",
+    "e2e_matched": "matched replies alone",
+    "send": "produce() to the broker's ack",
+    "late": "first replies that came after the timeout",
+    "duplicate": "further replies to an answered request",
+}
+_OUTCOME_PHRASES = {
+    Outcome.MATCHED: "the reply came in time",
+    Outcome.TIMED_OUT: "no reply within the timeout",
+    Outcome.UNDELIVERED: "the broker refused the request or never took it",
+    Outcome.UNFINISHED: "the run was cut short before the deadline",
+    Outcome.LOST: "pending at a worker that died",
+}
+_VERDICT_PHRASES = {
+    Verdict.MATCH: "ended its request",
+    Verdict.LATE: "first reply, after the timeout",
+    Verdict.DUPLICATE: "a further reply",
+    Verdict.UNEXPECTED: "reply to a request reported undelivered",
+    Verdict.ORPHAN: "ours, but no longer remembered",
+    Verdict.FOREIGN: "of another process or an earlier run",
+    Verdict.MALFORMED: "no correlation id in it",
+}
+_COLUMNS = ("p50", "p90", "p95", "p99", "p999", "max")
+
+
+def to_json(ledger: Ledger) -> dict[str, Any]:
+    """The summary as data: the layout that scripts rely on (README, "Summary")."""
+    return {
+        "balanced": ledger.balanced(closed=True),
+        "valid": not ledger.invalid,
+        "invalid": ledger.invalid,
+        **ledger.total.to_dict(),
+        **_measured(ledger.whole()),
+        "names": {name: {**entry.books.to_dict(), **_measured(entry)} for name, entry in sorted(ledger.names.items())},
+        "notes": ledger.notes,
+        "latency_since": ledger.since,
+        "duration_s": round(ledger.duration_s, 3),
+        "equations": [{"text": law.text, "holds": law.holds} for law in ledger.equations(closed=True)],
+    }
+
+
+def write(ledger: Ledger, path: str) -> None:
+    """Write the JSON.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    Path(path).write_text(json.dumps(to_json(ledger), indent=2) + "\n", "utf-8")
+
+
+def lines(ledger: Ledger) -> list[str]:
+    """The summary for people."""
+    whole = ledger.whole()
+    rate = ledger.total.registered / ledger.duration_s if ledger.duration_s else 0.0
+    result = ["", f"Kafka request-reply: {ledger.total.registered} requests in {ledger.duration_s:.1f} s ({rate:.1f}/s)"]
+    result += ["", _heading("Latency, ms" + (f" ({ledger.since})" if ledger.since else ""))]
+    result += [_latency_line(name, whole) for name in SERIES]
+    if len(ledger.names) > 1:
+        result += ["", _heading("E2E by request name, ms")]
+        result += [_row(name, entry.e2e.summary(), "") for name, entry in sorted(ledger.names.items())]
+    result += ["", "Outcomes, one per request"]
+    result += [_count(o, ledger.total.outcomes[o], _OUTCOME_PHRASES[o]) for o in Outcome]
+    if whole.rejected:
+        result.append(f"  of the matched, {whole.rejected} were rejected by a check of the locustfile")
+    result += ["", "Verdicts, one per reply"]
+    result += [_count(v, ledger.total.verdicts[v], _VERDICT_PHRASES[v]) for v in Verdict]
+    if ledger.notes:
+        result += ["", "Beside the books"]
+        result += [f"  {what:<48} {times:>9}" for what, times in sorted(ledger.notes.items())]
+    result += ["", "The books balance" if ledger.balanced(closed=True) else "THE BOOKS DO NOT BALANCE"]
+    result += [f"  {'ok ' if law.holds else 'BAD'} {law.text}" for law in ledger.equations(closed=True)]
+    result += [f"INVALID RUN: {sentence}" for sentence in ledger.invalid]
+    return [*result, ""]
+
+
+def _measured(entry: NameLedger) -> dict[str, Any]:
+    return {
+        "rejected": entry.rejected,
+        "latency_ms": {name: series.summary() for name, series in entry.series().items()},
+    }
+
+
+def _heading(title: str) -> str:
+    return f"{title:<22}{'count':>9}" + "".join(f"{column.replace('p999', 'p99.9'):>10}" for column in _COLUMNS)
+
+
+def _latency_line(name: str, whole: NameLedger) -> str:
+    return _row(name, whole.series()[name].summary(), _SERIES_PHRASES[name])
+
+
+def _row(name: str, summary: dict[str, Any], phrase: str) -> str:
+    cells = "".join("         -" if summary[c] is None else f"{summary[c]:>10.2f}" for c in _COLUMNS)
+    return f"  {name:<20}{summary['count']:>9}{cells}  {phrase}".rstrip()
+
+
+def _count(kind: Outcome | Verdict, count: int, phrase: str) -> str:
+    return f"  {kind.name.lower().replace('_', ' '):<14}{count:>9}  {phrase}"

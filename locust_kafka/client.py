@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import gevent
 from confluent_kafka import KafkaException, Producer
@@ -124,8 +124,10 @@ class KafkaClient:
         self._user = user
         self._run = run
         self._arrival_ns: int | None = None
-        # Made with the first request: while the run is not ready there is nobody to connect to.
         self._producer: Producer | None = None
+        self._warm_ns = 0
+        if run.is_open:  # else there is nobody to connect to
+            self._producer, self._warm_ns = run.producer_for(user)
 
     @overload
     def request(
@@ -220,6 +222,7 @@ class KafkaClient:
         schedule = self._run.schedule
         if schedule is None:
             return
+        self._warm_up()  # before it takes an arrival, not on the arrival's time
         intended_ns = schedule.take(perf_counter_ns())
         try:
             remaining_s = (intended_ns - perf_counter_ns()) / 1e9
@@ -236,7 +239,13 @@ class KafkaClient:
             self._arrival_ns = None
         if self._producer is not None and self._producer is not self._run.shared_producer:
             self._run.exchanges.poller.retire(self._producer)
+            self._run.producer_gone()
         self._producer = None
+
+    def _warm_up(self) -> None:
+        if self._warm_ns:
+            gevent.sleep(max(0.0, (self._warm_ns - perf_counter_ns()) / 1e9))
+            self._warm_ns = 0
 
     def _begin(self, name: str | None, topic: str | None, timeout: float | None) -> Live:
         run = self._run
@@ -244,8 +253,7 @@ class KafkaClient:
         if run.schedule is not None and self._arrival_ns is None:
             self.await_arrival()
             run.await_open()
-        if self._producer is None:
-            self._producer = run.producer_for(self._user)
+        self._warm_up()
         trace_id, span_id = run.ids.new()
         now = perf_counter_ns()
         intended_ns, self._arrival_ns = self._arrival_ns or now, None
@@ -257,9 +265,7 @@ class KafkaClient:
         exchange.context = self._user.context()
         return exchange
 
-    def _produce(
-        self, exchange: Live, value: Value, key: Value, headers: HeaderInput, topic: str | None
-    ) -> None:
+    def _produce(self, exchange: Live, value: Value, key: Value, headers: HeaderInput, topic: str | None) -> None:
         run, producer = self._run, self._producer
         assert producer is not None
         key_bytes = _random_uuid() if key is None else _bytes(key)

@@ -85,7 +85,7 @@ class MasterSide:
         return result
 
     def _collect(self) -> None:
-        workers = {id for id, node in self._runner.clients.items() if node.state != STATE_MISSING} | set(self._ledgers)
+        workers = {name for name in self._runner.clients if self._alive(name)} | set(self._ledgers)
         if workers - self._done:
             logger.info("asking %d workers to drain (Ctrl-C: end now)", len(workers - self._done))
             self._runner.send_message(DRAIN, {"cut": False})

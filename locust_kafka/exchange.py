@@ -1,5 +1,8 @@
-"""The one place where all meet: a greenlet that feeds what native threads heard to the correlator, in order of time,
-and passes on what it decided to the reports and the waiting users."""
+"""The one place where all meet.
+
+A greenlet feeds what native threads heard to the correlator, in order of time, and passes on what it decided to the
+reports and the waiting users.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,14 @@ class Live(Exchange):
     )  # fmt: skip
 
     def __init__(
-        self, correlation_id: bytes, name: str, intended_ns: int, sent_ns: int, deadline_ns: int, trace_id: str, span_id: bytes
+        self,
+        correlation_id: bytes,
+        name: str,
+        intended_ns: int,
+        sent_ns: int,
+        deadline_ns: int,
+        trace_id: str,
+        span_id: bytes,
     ) -> None:
         super().__init__(correlation_id, name, intended_ns, sent_ns, deadline_ns)
         self.trace_id = trace_id

@@ -41,7 +41,7 @@ class Rule:
         """The id of a reply message; None for one that has none, or when a user's extractor raised."""
         try:
             return self.of_reply(message.key(), message.value(), message.headers() or ())
-        except Exception:  # noqa: BLE001 - a user's extractor, fed with anybody's bytes: the reply is MALFORMED
+        except Exception:
             return None
 
 

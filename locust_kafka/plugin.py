@@ -64,7 +64,7 @@ def _init(environment: Environment, runner: Any, **_kwargs: Any) -> None:
         plugin.take_signals()
 
 
-def _before_report(client_id: str, data: dict[str, Any], **_kwargs: Any) -> None:
+def _before_report(data: dict[str, Any], **_kwargs: Any) -> None:
     if Plugin.instance is not None:
         Plugin.instance.report_to_master(data)
 
@@ -167,7 +167,7 @@ class Plugin:
         for dest, value in self._frozen.items():
             # The web UI can set any option by a POST; what was frozen at the start is put back.  A worker that was
             # given none of its own takes the master's.
-            if self.worker is None or value not in ("", None) and value != _default(dest):
+            if self.worker is None or (value not in ("", None) and value != _default(dest)):
                 options[dest] = value
         return settings_for(parse(options), kafka_users(self.environment.user_classes))
 

@@ -52,7 +52,13 @@ class Option:
 
 OPTIONS = (
     Option("bootstrap", "localhost:9092", "SERVERS", "brokers, host:port,...", frozen=True),
-    Option("config", "", "FILE", "librdkafka settings, name=value lines; prefixes producer. and consumer.", frozen=True),
+    Option(
+        "config",
+        "",
+        "FILE",
+        "librdkafka settings, name=value lines; prefixes producer. and consumer.",
+        frozen=True,
+    ),
     Option("request-topic", "Waiter-Requests", "TOPIC", "topic the requests go to"),
     Option("reply-topic", "Waiter-Responses", "TOPIC", "topic the replies are read from"),
     Option("reply-timeout", "10", "SECONDS", "how long a reply may take; a request can have its own"),
@@ -69,7 +75,7 @@ _JAVA_ONLY = {
     "sasl.jaas.config": "use sasl.username and sasl.password",
     "ssl.truststore.location": "use ssl.ca.location with a PEM file",
     "ssl.truststore.password": "use ssl.ca.location with a PEM file",
-    "ssl.keystore.type": "use ssl.keystore.location with a PKCS#12 file, or ssl.certificate.location and ssl.key.location",
+    "ssl.keystore.type": "use ssl.keystore.location with a PKCS#12 file",
     "sasl.login.callback.handler.class": "use sasl.oauthbearer.method and its companions",
     "key.serializer": "leave it out: keys and values are bytes here",
     "value.serializer": "leave it out: keys and values are bytes here",
@@ -99,7 +105,7 @@ class Settings:
     exchange_log: str
 
     def client_config(self, kind: str) -> dict[str, Any]:
-        """librdkafka settings from the config file for a `producer` or a `consumer`, with the brokers."""
+        """Librdkafka settings from the config file for a `producer` or a `consumer`, with the brokers."""
         config: dict[str, Any] = {"bootstrap.servers": self.bootstrap}
         for name, value in self.config.items():
             prefix, _, rest = name.partition(".")

@@ -19,7 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run until SIGTERM or SIGINT; exit 0 then, 1 after a failure, 2 for a refused option."""
     settings = parse(arguments)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
     )
     try:
         service = Service(settings)

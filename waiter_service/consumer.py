@@ -67,16 +67,14 @@ class RequestConsumer(threading.Thread):
     def run(self) -> None:
         """Thread body."""
         try:
-            self._consumer.subscribe(
-                [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost
-            )
+            self._consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
             while not self._stopping.is_set():
                 self._read(POLL_S)
                 self._hand_on()
                 self._store_offsets()
             self._drain()
             self._consumer.close()
-        except BaseException as crash:  # noqa: BLE001 - whatever it was, it is handed over
+        except BaseException as crash:
             self._on_crash(crash)
 
     def _read(self, timeout_s: float) -> None:
@@ -90,10 +88,13 @@ class RequestConsumer(threading.Thread):
             if error := message.error():
                 self._telemetry.odd("consumer error", str(error))
                 continue
-            tracker = self._trackers.get(message.partition())
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None
+            assert offset is not None
+            tracker = self._trackers.get(partition)
             if tracker is None:
                 continue  # read before, delivered after its partition was revoked
-            tracker.add(message.offset())
+            tracker.add(offset)
             self._backlog.append(Job(message, tracker, self._finished, received_ns))
         self._telemetry.count("requests", len(self._backlog) - before)
 

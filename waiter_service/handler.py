@@ -24,7 +24,7 @@ class Reply(NamedTuple):
     partition: int | None
     key: bytes | None
     value: bytes
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, str | bytes | None]]
 
 
 class Understood(NamedTuple):
@@ -71,7 +71,7 @@ def answer(request: Understood, key: bytes | None, span_id: bytes, timing: bytes
         span_id: the sending span's id, 16 hex digits.
         timing: the `server-timing` header's value.
     """
-    headers = [(wire.SERVER_TIMING, timing)]
+    headers: list[tuple[str, str | bytes | None]] = [(wire.SERVER_TIMING, timing)]
     if request.context is not None:
         headers.insert(0, (wire.TRACEPARENT, request.context.child(span_id)))
     if request.plan.error:

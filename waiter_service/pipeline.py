@@ -166,5 +166,5 @@ class Stage(Generic[T]):
         try:
             while (item := self._source.take()) is not None:
                 self._work(item)
-        except BaseException as crash:  # noqa: BLE001 - whatever it was, it is handed over
+        except BaseException as crash:
             self._on_crash(crash)

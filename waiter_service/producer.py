@@ -18,12 +18,13 @@ from waiter_service.topics import KnownTopics
 
 POLL_S = 0.1
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
-_NO_SUCH_PARTITION = {KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}
+# librdkafka's own codes begin with an underscore; they are public all the same.
+_NO_SUCH_PARTITION = {KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}  # noqa: SLF001
 # The cluster may take it later.  Anything else it would only refuse again.
 _TRANSIENT = {
-    KafkaError._MSG_TIMED_OUT,
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
     KafkaError.REQUEST_TIMED_OUT,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -60,7 +61,9 @@ class ReplyProducer:
         self._on_crash = on_crash
         self._closing = threading.Event()
         self._settling = threading.Lock()
-        self._sender = threading.Thread(target=self._guard, args=(self._send_all,), name=f"producer-{number}", daemon=True)
+        self._sender = threading.Thread(
+            target=self._guard, args=(self._send_all,), name=f"producer-{number}", daemon=True
+        )
         self._listener = threading.Thread(
             target=self._guard, args=(self._hear_all,), name=f"producer-{number}-acks", daemon=True
         )
@@ -87,7 +90,7 @@ class ReplyProducer:
     def _guard(self, body: Callable[[], None]) -> None:
         try:
             body()
-        except BaseException as crash:  # noqa: BLE001 - whatever it was, it is handed over
+        except BaseException as crash:
             self._on_crash(crash)
 
     def _send_all(self) -> None:
@@ -101,7 +104,7 @@ class ReplyProducer:
 
     def _send(self, answer: Answer) -> None:
         reply = answer.reply
-        place = {} if reply.partition is None else {"partition": reply.partition}
+        place: dict[str, Any] = {} if reply.partition is None else {"partition": reply.partition}
         while True:
             try:
                 self._producer.produce(
@@ -130,7 +133,7 @@ class ReplyProducer:
         """Send it in another form, send it again, or give it up: in this order, by what the broker said."""
         example = f"{answer.job.place()} to {reply.topic}: {error.str()}"
         code = error.code()
-        if code == KafkaError._PURGE_QUEUE:
+        if code == KafkaError._PURGE_QUEUE:  # noqa: SLF001
             return  # the service is ending; the request stays uncommitted and is answered after a restart
         if code in _TRANSIENT:
             self._telemetry.odd("reply sent again", example)

@@ -50,7 +50,12 @@ class Service:
         ]
         self._consumers = [
             RequestConsumer(
-                n + 1, consumer_config(settings), settings.request_topic, self._requests, self.telemetry, self._crashed
+                n + 1,
+                consumer_config(settings),
+                settings.request_topic,
+                self._requests,
+                self.telemetry,
+                self._crashed,
             )
             for n in range(settings.consumers)
         ]

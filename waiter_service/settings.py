@@ -48,7 +48,7 @@ class Settings:
     shutdown_timeout_s: float
 
     def client_config(self, kind: str) -> dict[str, Any]:
-        """librdkafka settings for a `consumer`, a `producer` or an `admin` client: the file's over the defaults."""
+        """Librdkafka settings for a `consumer`, a `producer` or an `admin` client: the file's over the defaults."""
         config: dict[str, Any] = {"bootstrap.servers": self.bootstrap, "log_level": 0}
         for name, value in self.config.items():
             prefix, _, rest = name.partition(".")
@@ -165,30 +165,86 @@ def _parser() -> argparse.ArgumentParser:
     option(kafka, "--bootstrap", "localhost:9092", str, "brokers, host:port,...", metavar="SERVERS")
     option(kafka, "--config", os.devnull, properties, "librdkafka settings, name=value lines", metavar="FILE")
     option(kafka, "--request-topic", "Waiter-Requests", str, "topic to read", metavar="TOPIC")
-    option(kafka, "--reply-topic", "Waiter-Responses", str, "topic for requests without reply-to", metavar="TOPIC")
+    option(
+        kafka,
+        "--reply-topic",
+        "Waiter-Responses",
+        str,
+        "topic for requests without reply-to",
+        metavar="TOPIC",
+    )
     option(kafka, "--group", "waiter-service", str, "consumer group", metavar="NAME")
-    option(kafka, "--group-protocol", "classic", str, "rebalance protocol of the group", choices=["classic", "consumer"])
+    option(
+        kafka,
+        "--group-protocol",
+        "classic",
+        str,
+        "rebalance protocol of the group",
+        choices=["classic", "consumer"],
+    )
     count = between(1, 10_000)
     option(kafka, "--partitions", "4", count, "partitions of topics it creates", metavar="N")
-    option(kafka, "--replication-factor", "-1", between(-1, 100), "of topics it creates; -1: the broker's", metavar="N")
+    option(
+        kafka,
+        "--replication-factor",
+        "-1",
+        between(-1, 100),
+        "of topics it creates; -1: the broker's",
+        metavar="N",
+    )
 
     stages = parser.add_argument_group("Stages: consumers > [request queue] > waiters > [reply queue] > producers")
     option(stages, "--consumers", "1", between(1, 1000), "consumer threads", metavar="N")
     option(stages, "--waiters", "50", count, "waiter threads: so many requests wait at once", metavar="N")
     option(stages, "--producers", "1", between(1, 1000), "producer threads", metavar="N")
     capacity = between(1, 10_000_000)
-    option(stages, "--request-queue", "1000", capacity, "capacity; a full queue holds the consumers back", metavar="N")
-    option(stages, "--reply-queue", "1000", capacity, "capacity; a full queue holds the waiters back", metavar="N")
+    option(
+        stages,
+        "--request-queue",
+        "1000",
+        capacity,
+        "capacity; a full queue holds the consumers back",
+        metavar="N",
+    )
+    option(
+        stages,
+        "--reply-queue",
+        "1000",
+        capacity,
+        "capacity; a full queue holds the waiters back",
+        metavar="N",
+    )
 
     behaviour = parser.add_argument_group("Behaviour: a pure function of the trace id and the seed")
-    option(behaviour, "--wait", "500ms", wait, "500ms, uniform:100ms-900ms, or lognormal:MEDIAN:SIGMA", metavar="HOW")
+    option(
+        behaviour,
+        "--wait",
+        "500ms",
+        wait,
+        "500ms, uniform:100ms-900ms, or lognormal:MEDIAN:SIGMA",
+        metavar="HOW",
+    )
     option(behaviour, "--drop", "0%", share, "share of requests never answered", metavar="SHARE")
     option(behaviour, "--duplicate", "0%", share, "share answered twice", metavar="SHARE")
-    option(behaviour, "--late", "0%:0s", late, "share answered late, and by how much more: 5%:3s", metavar="SHARE:TIME")
+    option(
+        behaviour,
+        "--late",
+        "0%:0s",
+        late,
+        "share answered late, and by how much more: 5%:3s",
+        metavar="SHARE:TIME",
+    )
     option(behaviour, "--error", "0%", share, "share answered with an error header", metavar="SHARE")
     option(behaviour, "--seed", "0", between(-(2**63), 2**63 - 1), "another seed, other victims", metavar="N")
 
     running = parser.add_argument_group("Running")
-    option(running, "--report-every", "10s", duration_ms, "how often depths and counts are logged", metavar="TIME")
+    option(
+        running,
+        "--report-every",
+        "10s",
+        duration_ms,
+        "how often depths and counts are logged",
+        metavar="TIME",
+    )
     option(running, "--shutdown-timeout", "30s", duration_ms, "how long a stop may take", metavar="TIME")
     return parser

@@ -96,7 +96,10 @@ class Books:
                 **{outcome.name.lower(): self.outcomes[outcome] for outcome in Outcome},
                 "pending": self.pending,
             },
-            "replies": {"read": self.read, **{verdict.name.lower(): self.verdicts[verdict] for verdict in Verdict}},
+            "replies": {
+                "read": self.read,
+                **{verdict.name.lower(): self.verdicts[verdict] for verdict in Verdict},
+            },
         }
 
     @classmethod

@@ -82,7 +82,11 @@ class Correlator(Generic[E]):
     """
 
     def __init__(
-        self, generation: bytes | None, *, remember_ns: int = REMEMBER_NS, remember_count: int = REMEMBER_COUNT
+        self,
+        generation: bytes | None,
+        *,
+        remember_ns: int = REMEMBER_NS,
+        remember_count: int = REMEMBER_COUNT,
     ) -> None:
         self.books = Books()
         self.evicted = 0
@@ -207,7 +211,14 @@ class Correlator(Generic[E]):
         exchange.ended_ns = at_ns
         correlation_id = exchange.correlation_id
         del self._pending[correlation_id]
-        self._past[correlation_id] = (at_ns, outcome, answered, exchange.intended_ns, exchange.sent_ns, exchange.name)
+        self._past[correlation_id] = (
+            at_ns,
+            outcome,
+            answered,
+            exchange.intended_ns,
+            exchange.sent_ns,
+            exchange.name,
+        )
         self._past_order.append(correlation_id)
         self.books.outcomes[outcome] += 1
         if len(self._past) > self._remember_count:

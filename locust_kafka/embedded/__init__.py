@@ -1,5 +1,6 @@
 """A real Apache Kafka without Docker and without an installed Java (extra `embedded`)."""
 
-from locust_kafka.embedded.broker import EmbeddedKafka, EmbeddedKafkaError
+from locust_kafka.embedded.broker import EmbeddedKafka
+from locust_kafka.embedded.errors import EmbeddedKafkaError
 
 __all__ = ["EmbeddedKafka", "EmbeddedKafkaError"]

@@ -117,6 +117,17 @@ class EmbeddedKafka:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
+    def check(self) -> None:
+        """Look whether all brokers are alive.
+
+        Raises:
+            EmbeddedKafkaError: one has ended; the message has its last words.
+        """
+        for node in self._nodes:
+            if node.supervisor is not None and node.supervisor.poll() is not None:
+                words = _last_words(node.log.read_text(errors="replace") if node.log.exists() else "")
+                raise EmbeddedKafkaError(f"Kafka broker {node.number} (port {node.port}) has ended: {words}")
+
     def _lay_out(self, folder: Path) -> None:
         ports = _free_ports(2 * self._count)
         for index in range(self._count):
@@ -133,7 +144,13 @@ class EmbeddedKafka:
 
     def _launch(self, java: str, class_path: str) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        common = [java, "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path]
+        common = [
+            java,
+            "-XX:TieredStopAtLevel=1",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp",
+            class_path,
+        ]
         format_command = [*common, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]
         heap = "-Xmx512m" if self._count == 1 else "-Xmx384m"
         for node in self._nodes:
@@ -165,10 +182,7 @@ class EmbeddedKafka:
             time.sleep(0.05)
 
     def _check_alive(self, deadline: float) -> None:
-        for node in self._nodes:
-            if node.supervisor is not None and node.supervisor.poll() is not None:
-                words = _last_words(node.log.read_text(errors="replace") if node.log.exists() else "")
-                raise EmbeddedKafkaError(f"Kafka broker {node.number} (port {node.port}) ended at once: {words}")
+        self.check()
         if time.monotonic() > deadline:
             raise EmbeddedKafkaError(f"Kafka did not answer on {self.bootstrap} within {START_TIMEOUT_S:.0f} s")
 

@@ -100,8 +100,8 @@ class _Progress:
         self._bytes = 0
 
     @contextlib.contextmanager
-    def one_file(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
-        """jgo's hook around one download: yields a function that takes the bytes as they come."""
+    def one_file(self, name: str, _size: int) -> Iterator[Callable[[int], None]]:
+        """Jgo's hook around one download: yields a function that takes the bytes as they come."""
         if self._jars == 0 and self._bytes == 0:
             self._report(f"Fetching Apache Kafka {KAFKA_VERSION} (55 MB, once) ...")
         yield self._add

@@ -27,10 +27,10 @@ class ExchangeLog:
     """
 
     def __init__(self, path: str) -> None:
-        self._file: IO[str] = (
-            gzip.open(path, "wt", encoding="utf-8", newline="", compresslevel=1)
+        self._file: IO[str] = (  # it stays open for the whole run
+            gzip.open(path, "wt", encoding="utf-8", newline="", compresslevel=1)  # noqa: SIM115
             if path.endswith(".gz")
-            else Path(path).open("w", encoding="utf-8", newline="")
+            else Path(path).open("w", encoding="utf-8", newline="")  # noqa: SIM115
         )
         self._rows: list[str] = [COLUMNS + "\n"]
         self._names: dict[str, str] = {}

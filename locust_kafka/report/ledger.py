@@ -94,9 +94,7 @@ class Ledger:
 
     def equations(self, *, closed: bool) -> list[Equation]:
         """The laws of the books with their numbers."""
-        return equations(
-            self.total, (entry.books for entry in self.names.values()), self.replies_read, closed=closed
-        )
+        return equations(self.total, (entry.books for entry in self.names.values()), self.replies_read, closed=closed)
 
     def balanced(self, *, closed: bool) -> bool:
         """Whether every law holds."""

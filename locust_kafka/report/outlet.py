@@ -89,7 +89,12 @@ class Outlet:
             elif outcome is Outcome.TIMED_OUT:
                 entry.e2e.record(latency_ns)
         if exchange.verdict is Verdict.LATE:  # it ended its request by coming after the deadline
-            self._late(exchange.name, exchange.trace_id, exchange.received_ns - exchange.intended_ns, exchange.intended_ns)
+            self._late(
+                exchange.name,
+                exchange.trace_id,
+                exchange.received_ns - exchange.intended_ns,
+                exchange.intended_ns,
+            )
         if not exchange.deferred:
             self.report(exchange, self._judgement(exchange))
         # A reply can beat its request's ack: the row waits for the ack, so that none is said never to have come.
@@ -155,8 +160,8 @@ class Outlet:
             seen = correlation_id.decode("ascii", "backslashreplace") if correlation_id else "no id that could be read"
             headers = ", ".join(name for name, _value in message.headers() or ()) or "none"
             logger.warning(
-                "%d replies came and none matches a request. Looked for (by --kafka-match %s), for example: %s. Seen: %s "
-                "(key %.60r, headers: %s). If the service answers by another id, say so with --kafka-match key or "
+                "%d replies came and none matches a request. Looked for (by --kafka-match %s), for example: %s. "
+                "Seen: %s (key %.60r, headers: %s). If the service answers by another id, say so with --kafka-match key or "
                 "--kafka-match header:NAME.",
                 self._unmatched, self._match, self._looked_for, seen, message.key(), headers,
             )  # fmt: skip
@@ -193,7 +198,7 @@ class Outlet:
             return self.failure_of(exchange)
         try:
             complaint = exchange.check(exchange)
-        except Exception as error:  # noqa: BLE001 - the user's code: whatever it raises is the row's failure
+        except Exception as error:
             return error
         return str(complaint) if complaint else None
 

@@ -34,7 +34,13 @@ class Statistics:
         self._detached = False
 
     def result(
-        self, name: str, response_time_ms: float, length: int, failure: Failure, context: dict[str, Any], response: Any
+        self,
+        name: str,
+        response_time_ms: float,
+        length: int,
+        failure: Failure,
+        context: dict[str, Any],
+        response: Any,
     ) -> None:
         """One row's worth: an exchange that ended now."""
         if self._someone_listens():

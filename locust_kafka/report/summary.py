@@ -64,7 +64,10 @@ def lines(ledger: Ledger) -> list[str]:
     """The summary for people."""
     whole = ledger.whole()
     rate = ledger.total.registered / ledger.duration_s if ledger.duration_s else 0.0
-    result = ["", f"Kafka request-reply: {ledger.total.registered} requests in {ledger.duration_s:.1f} s ({rate:.1f}/s)"]
+    result = [
+        "",
+        f"Kafka request-reply: {ledger.total.registered} requests in {ledger.duration_s:.1f} s ({rate:.1f}/s)",
+    ]
     result += ["", _heading("Latency, ms" + (f" ({ledger.since})" if ledger.since else ""))]
     result += [_latency_line(name, whole) for name in SERIES]
     if len(ledger.names) > 1:

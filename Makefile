@@ -1,0 +1,41 @@
+# Every target makes its own virtual environment when there is none: uv if present, else the standard library's venv.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+SECONDS ?= 60
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint bench lock clean
+
+demo: $(INSTALLED)
+	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.bench.closed
+
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+		uv pip install --quiet --python $(BIN)/python -r requirements.lock && \
+		uv pip install --quiet --python $(BIN)/python --no-deps -e . ; \
+	else \
+		$(PYTHON) -m venv $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $@

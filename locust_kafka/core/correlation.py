@@ -136,9 +136,12 @@ class Correlator(Generic[E]):
             verdict, past = self._judge_by_memory(correlation_id, received_ns)
             self.books.verdicts[verdict] += 1
             return verdict, None, past
-        in_time = received_ns <= exchange.deadline_ns
-        verdict = Verdict.MATCH if in_time else Verdict.LATE
-        self._end(exchange, Outcome.MATCHED if in_time else Outcome.TIMED_OUT, received_ns, answered=True)
+        if received_ns <= exchange.deadline_ns:
+            verdict = Verdict.MATCH
+            self._end(exchange, Outcome.MATCHED, received_ns, answered=True)
+        else:  # it had timed out; that nobody has looked since must not show
+            self._end(exchange, Outcome.TIMED_OUT, exchange.deadline_ns)
+            verdict, _past = self._judge_by_memory(correlation_id, received_ns)
         self.books.verdicts[verdict] += 1
         return verdict, exchange, None
 

@@ -161,8 +161,8 @@ class Outlet:
             headers = ", ".join(name for name, _value in message.headers() or ()) or "none"
             logger.warning(
                 "%d replies came and none matches a request. Looked for (by --kafka-match %s), for example: %s. "
-                "Seen: %s (key %.60r, headers: %s). If the service answers by another id, say so with --kafka-match key or "
-                "--kafka-match header:NAME.",
+                "Seen: %s (key %.60r, headers: %s). If the service answers by another id, say so with "
+                "--kafka-match key or --kafka-match header:NAME.",
                 self._unmatched, self._match, self._looked_for, seen, message.key(), headers,
             )  # fmt: skip
 

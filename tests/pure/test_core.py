@@ -1,0 +1,169 @@
+"""Laws of trace ids, books, latencies and the schedule."""
+
+from __future__ import annotations
+
+import math
+
+from hdrh.histogram import HdrHistogram
+from hypothesis import given
+from hypothesis import strategies as st
+
+from locust_kafka.core.books import Books, Outcome, Verdict, equations
+from locust_kafka.core.latency import LatencySeries, bucket_us
+from locust_kafka.core.schedule import DITHER_NS, Schedule
+from locust_kafka.core.traceparent import TraceIds, trace_id_of, traceparent_of
+from locust_kafka.report.ledger import Ledger
+
+HDR = HdrHistogram(1, 10**11, 3)
+COUNTS = st.integers(0, 10**6)
+LATENCIES = st.lists(st.integers(0, 10**12), min_size=1, max_size=200)
+
+
+def test_ids_carry_their_generation_and_are_readable() -> None:
+    """New ids are valid by the W3C rules, differ, and begin with the run's prefix."""
+    ids = TraceIds()
+    pairs = [ids.new() for _ in range(1000)]
+    assert len({trace_id for trace_id, _ in pairs}) == 1000
+    for trace_id, span_id in pairs:
+        assert trace_id.startswith(ids.generation)
+        assert trace_id_of(traceparent_of(trace_id, span_id, sampled=True)) == trace_id
+
+
+def test_an_all_zero_span_id_is_never_sent() -> None:
+    """W3C forbids it, so the ids are drawn again."""
+    draws = [b"\1\2\3\4", b"\5" * 12 + b"\0" * 8, b"\6" * 20]
+    ids = TraceIds(lambda _count: draws.pop(0))
+    assert ids.new() == (b"01020304" + b"06" * 12, b"06" * 8)
+
+
+def test_forbidden_traceparents_are_refused() -> None:
+    """Zero ids, upper case, version ff, a version 00 with a tail, short fields."""
+    good = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03"
+    assert trace_id_of(good) == b"0af7651916cd43dd8448eb211c80319c"
+    assert trace_id_of(b"01" + good[2:] + b"-more") == b"0af7651916cd43dd8448eb211c80319c"
+    for bad in (
+        None, b"", good.upper(), b"ff" + good[2:], good + b"-more", good[:-1], good.replace(b"-b7ad6b7169203331", b""),
+        b"00-" + b"0" * 32 + good[35:], good[:36] + b"0" * 16 + b"-01", good + b"\n",
+    ):  # fmt: skip
+        assert trace_id_of(bad) is None, bad
+
+
+@given(st.lists(COUNTS, min_size=5, max_size=5), st.lists(COUNTS, min_size=7, max_size=7), COUNTS)
+def test_books_survive_the_wire_and_add_up(outcomes: list[int], verdicts: list[int], pending: int) -> None:
+    """to_dict and from_dict are inverse, adding twice doubles, and losing the pending leaves none."""
+    books = Books(sum(outcomes) + pending, outcomes, verdicts)
+    assert Books.from_dict(books.to_dict()) == books
+    twice = Books()
+    twice.add(books)
+    twice.add(books)
+    assert twice.registered == 2 * books.registered
+    assert twice.pending == 2 * pending
+    twice.lose_pending()
+    assert twice.pending == 0
+
+
+def test_each_equation_can_fail() -> None:
+    """A wrong count anywhere breaks at least one law."""
+
+    def books() -> Books:
+        return Books(3, [2, 1, 0, 0, 0], [2, 0, 0, 0, 0, 1, 0])
+
+    assert all(law.holds for law in equations(books(), [books_of_names()], 3, closed=True))
+    for spoil in (
+        lambda b: setattr(b, "registered", 4), lambda b: setattr(b, "registered", 2),
+        lambda b: b.outcomes.__setitem__(Outcome.MATCHED, 1), lambda b: b.verdicts.__setitem__(Verdict.LATE, 1),
+        lambda b: b.verdicts.__setitem__(Verdict.MATCH, 3),
+    ):  # fmt: skip
+        spoiled = books()
+        spoil(spoiled)
+        assert not all(law.holds for law in equations(spoiled, [books_of_names()], 3, closed=True))
+    assert not all(law.holds for law in equations(books(), [], 3, closed=True))
+    assert not all(law.holds for law in equations(books(), [books_of_names()], 4, closed=True))
+
+
+def books_of_names() -> Books:
+    return Books(3, [2, 1, 0, 0, 0], [2, 0, 0, 0, 0, 0, 0])
+
+
+@given(LATENCIES)
+def test_percentiles_are_within_their_digits(values: list[int]) -> None:
+    """Each percentile is the exact one of the samples within 0.1 % or 1 µs; minimum, maximum, mean are exact."""
+    series = LatencySeries()
+    for value in values:
+        series.record(value)
+    summary = series.summary()
+    ordered = sorted(values)
+    assert summary["count"] == len(values)
+    assert summary["min"] == ordered[0] / 1e6
+    assert summary["max"] == ordered[-1] / 1e6
+    assert math.isclose(summary["mean"] or 0, sum(values) / len(values) / 1e6, rel_tol=1e-9, abs_tol=1e-6)
+    for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)):
+        exact = ordered[max(0, math.ceil(share * len(values) - 1e-9) - 1)] / 1e6
+        found = summary[name]
+        assert found is not None
+        assert summary["min"] <= found <= summary["max"]
+        assert abs(found - exact) <= max(0.0011, exact * 0.001), name
+
+
+@given(LATENCIES, LATENCIES)
+def test_merging_is_recording_together(left: list[int], right: list[int]) -> None:
+    """A merged series, also over the wire, equals one that recorded everything."""
+    a, b, both = LatencySeries(), LatencySeries(), LatencySeries()
+    for value in left:
+        a.record(value)
+        both.record(value)
+    for value in right:
+        b.record(value)
+        both.record(value)
+    a.merge(LatencySeries.from_wire(b.to_wire()))
+    assert a.summary() == both.summary()
+
+
+@given(st.integers(0, 10**13))
+def test_buckets_are_those_of_a_three_digit_histogram(nanoseconds: int) -> None:
+    """The bucket is named by the lowest value that HdrHistogram holds equivalent."""
+    us = (nanoseconds + 500) // 1000
+    assert bucket_us(nanoseconds) == HDR.get_lowest_equivalent_value(us)
+
+
+def test_an_empty_series_says_so() -> None:
+    """Without a value there is no percentile, rather than a zero."""
+    assert LatencySeries().summary()["p99"] is None
+
+
+@given(st.floats(0.1, 10_000), st.integers(1, 300))
+def test_the_schedule_is_never_rebased(rate: float, arrivals: int) -> None:
+    """The n-th arrival is intended at n / rate, up to the dither, however late it is taken."""
+    schedule = Schedule(rate, 1000, 10**18, lambda: 0.5)
+    taken = [schedule.take(now_ns=10**15) for _ in range(arrivals)]
+    for n, intended in enumerate(taken):
+        assert 0 <= intended - 1000 - n * 1e9 / rate <= DITHER_NS + 1
+
+
+@given(st.integers(1, 60), st.integers(1, 10))
+def test_no_arrival_is_forgotten(due_seconds: int, patience_s: int) -> None:
+    """Taken, dropped and missed arrivals add up to those that were due."""
+    schedule = Schedule(2.0, 0, patience_s * 10**9, lambda: 0.0)
+    now = due_seconds * 10**9
+    first = schedule.take(now)
+    assert first >= now - patience_s * 10**9
+    schedule.give_back(first)
+    assert schedule.take(now) == first
+    assert schedule.missed(now) == 2 * due_seconds + 1 - (1 if first <= now else 0)
+
+
+def test_a_ledger_survives_the_wire() -> None:
+    """What a worker sends, the master reads: counts, latencies, notes and sentences."""
+    ledger = Ledger()
+    ledger.total = Books(2, [1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0])
+    ledger.replies_read = 1
+    ledger.name("n").books = Books(2, [1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0])
+    ledger.name("n").e2e.record(5_000_000)
+    ledger.note("dropped", 3)
+    ledger.invalid.append("because")
+    copy = Ledger.from_wire(ledger.to_wire())
+    assert copy.to_wire() == ledger.to_wire()
+    assert copy.balanced(closed=False)
+    assert not copy.balanced(closed=True)
+    copy.lose_pending()
+    assert copy.balanced(closed=True)

@@ -1,0 +1,134 @@
+"""Laws of the correlator, an oracle, and faults planted on purpose that both must catch."""
+
+from __future__ import annotations
+
+import inspect
+import types
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from locust_kafka.core import correlation
+from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.correlation import CorrelationIdInUse, Correlator, Exchange
+from tests.pure.correlation_oracle import expected, observed, random_events
+
+SEEDS = st.integers(0, 2**32)
+
+# (what is broken, the line as it is, the line broken): each must be noticed.
+FAULTS = [
+    ("a reply at the deadline is late", "if received_ns <= exchange.deadline_ns:", "if received_ns < exchange.deadline_ns:"),
+    ("expiry at the deadline itself", "deadlines[0][0] < watermark_ns or", "deadlines[0][0] <= watermark_ns or"),
+    ("late replies match", "past.outcome == Outcome.UNDELIVERED else Verdict.LATE", "past.outcome == Outcome.UNDELIVERED else Verdict.MATCH"),
+    ("time of the end is that of the look", "outcome, at_ns = Outcome.TIMED_OUT, exchange.deadline_ns", "outcome = Outcome.TIMED_OUT"),
+    ("failures after the deadline count", "if at_ns > exchange.deadline_ns:", "if False:"),
+    ("a match is forgotten to have come", "received_ns, answered=True)", "received_ns)"),
+    ("second late replies are late again", "(stored[0], stored[1], True,", "(stored[0], stored[1], False,"),
+    ("duplicates are late", "return Verdict.DUPLICATE, past", "return Verdict.LATE, past"),
+    ("unexpected replies are late", "if past.outcome == Outcome.UNDELIVERED", "if False"),
+    ("nothing is forgotten by time", "stored[0] + self._remember_ns < received_ns", "False"),
+    ("forgotten an instant early", "stored[0] + self._remember_ns < received_ns", "stored[0] + self._remember_ns <= received_ns"),
+    ("orphans are foreign", "(Verdict.ORPHAN if ours else", "(Verdict.FOREIGN if ours else"),
+    ("strangers are ours", "correlation_id.startswith(self._generation)", "True"),
+    ("the heap is never expired", "for deadlines in (self._queue, self._heap):", "for deadlines in (self._queue,):"),
+    ("out-of-order deadlines are queued", "if not self._queue or self._queue[-1] <= deadline:", "if True:"),
+    ("close forgets to end", "for exchange in unfinished:", "for exchange in unfinished[1:]:"),
+    ("registrations are not counted", "self.books.registered += 1", "pass"),
+    ("outcomes are not counted", "self.books.outcomes[outcome] += 1", "pass"),
+    ("an ended request stays pending", "del self._pending[correlation_id]", "pass"),
+    ("memory is cut short", "horizon = watermark_ns - self._remember_ns", "horizon = watermark_ns - self._remember_ns // 2"),
+]  # fmt: skip
+
+
+@given(SEEDS, SEEDS)
+def test_the_correlator_agrees_with_the_oracle(events_seed: int, expire_seed: int) -> None:
+    """Whatever happens, and however often we expire, outcomes and verdicts are those of the plain oracle."""
+    events = random_events(events_seed)
+    outcomes, verdicts, laws = observed(correlation, events, expire_seed)
+    assert (outcomes, verdicts) == expected(events)
+    assert all(laws)
+
+
+@given(SEEDS)
+def test_how_often_we_expire_never_shows(seed: int) -> None:
+    """Two correlators fed alike and expired at different instants decide alike."""
+    events = random_events(seed)
+    assert observed(correlation, events, 1)[:2] == observed(correlation, events, 2)[:2]
+
+
+@pytest.mark.parametrize(("what", "line", "broken"), FAULTS, ids=[fault[0] for fault in FAULTS])
+def test_planted_faults_are_caught(what: str, line: str, broken: str) -> None:
+    """Each planted fault makes the oracle disagree, or a law fail, within a few hundred runs."""
+    source = inspect.getsource(correlation)
+    assert line in source, "the planted fault no longer fits the code"
+    module = types.ModuleType("broken_correlation")
+    exec(compile(source.replace(line, broken), "broken", "exec"), module.__dict__)  # noqa: S102
+
+    def noticed(seed: int) -> bool:
+        events = random_events(seed)
+        try:
+            outcomes, verdicts, laws = observed(module, events, seed)
+        except (AttributeError, KeyError, ValueError):
+            return True
+        return (outcomes, verdicts) != expected(events) or not all(laws)
+
+    assert any(noticed(seed) for seed in range(400)), f"nobody noticed: {what}"
+
+
+def _registered(correlator: Correlator[Exchange], name: bytes, at: int = 0, deadline: int = 100) -> Exchange:
+    exchange = Exchange(name, "n", at, at, deadline)
+    correlator.register(exchange)
+    return exchange
+
+
+def test_an_id_in_use_is_refused_and_counts_nothing() -> None:
+    """A pending or remembered id cannot be registered again; a forgotten one can."""
+    correlator: Correlator[Exchange] = Correlator(b"", remember_ns=50)
+    _registered(correlator, b"a")
+    with pytest.raises(CorrelationIdInUse, match="every request needs its own"):
+        _registered(correlator, b"a", at=1)
+    correlator.reply(b"a", 10)
+    with pytest.raises(CorrelationIdInUse):
+        _registered(correlator, b"a", at=60)
+    _registered(correlator, b"a", at=61, deadline=161)
+    assert correlator.books.registered == 2
+    assert correlator.reply(b"a", 70)[0] is Verdict.MATCH
+
+
+def test_the_oldest_is_evicted_first_and_counted() -> None:
+    """Beyond its number, memory drops the oldest ended request, says so, and a reply to it is an orphan."""
+    correlator: Correlator[Exchange] = Correlator(b"r", remember_count=2)
+    for name in (b"r1", b"r2", b"r3"):
+        _registered(correlator, name)
+        correlator.reply(name, 5)
+    assert correlator.evicted == 1
+    assert [correlator.reply(name, 6)[0] for name in (b"r1", b"r2", b"r3")] == [
+        Verdict.ORPHAN, Verdict.DUPLICATE, Verdict.DUPLICATE,
+    ]  # fmt: skip
+
+
+def test_without_a_generation_nothing_is_known_to_be_ours() -> None:
+    """With foreign ids (match by key or header) an unknown reply is FOREIGN, never ORPHAN."""
+    correlator: Correlator[Exchange] = Correlator(None)
+    assert correlator.reply(b"whatever", 1)[0] is Verdict.FOREIGN
+
+
+def test_a_malformed_reply_has_a_verdict_too() -> None:
+    """Replies without an id are read and judged like any other."""
+    correlator: Correlator[Exchange] = Correlator(None)
+    correlator.malformed()
+    assert correlator.books.verdicts[Verdict.MALFORMED] == correlator.books.read == 1
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))
+def test_expiry_comes_in_the_order_of_deadlines(deadlines: list[int]) -> None:
+    """Mixed timeouts expire by their deadlines, and next_deadline is never after the first of them."""
+    correlator: Correlator[Exchange] = Correlator(b"")
+    for index, deadline in enumerate(deadlines):
+        _registered(correlator, b"%d" % index, deadline=deadline)
+        assert correlator.next_deadline_ns() == min(deadlines[: index + 1])
+    expired = [exchange.deadline_ns for exchange in correlator.expire(2000)]
+    assert expired == sorted(deadlines)
+    assert correlator.books.outcomes[Outcome.TIMED_OUT] == len(deadlines)
+    assert correlator.next_deadline_ns() is None

@@ -1,0 +1,58 @@
+"""Real parts for the tests: a broker, found in this order: KAFKA_BOOTSTRAP, Docker, embedded.  None is a failure."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from locust_kafka.embedded import EmbeddedKafka
+from tests.support import Waiter, create_topics
+
+# A shared machine may stall in any example: a deadline would test the machine.
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[str]:
+    """`bootstrap.servers` of a real Apache Kafka."""
+    if given := os.environ.get("KAFKA_BOOTSTRAP"):
+        yield given
+    elif _docker_answers():
+        from testcontainers.kafka import KafkaContainer
+
+        with KafkaContainer("apache/kafka:4.1.1").with_kraft() as container:
+            yield container.get_bootstrap_server()
+    else:
+        with EmbeddedKafka() as kafka:
+            yield kafka.bootstrap
+
+
+@pytest.fixture()
+def topics(broker: str) -> tuple[str, str]:
+    """A fresh request topic and a fresh reply topic, four partitions each, LogAppendTime."""
+    suffix = uuid.uuid4().hex[:8]
+    names = (f"requests-{suffix}", f"replies-{suffix}")
+    create_topics(broker, *names)
+    return names
+
+
+@pytest.fixture()
+def waiter(broker: str, topics: tuple[str, str]) -> Iterator[Waiter]:
+    """A waiter that answers at once on the fresh topics; `start` it with more options."""
+    with Waiter(broker, topics) as process:
+        yield process
+
+
+def _docker_answers() -> bool:
+    import docker  # comes with testcontainers
+
+    try:
+        docker.from_env(timeout=5).ping()
+    except Exception:  # no daemon has many faces
+        return False
+    return True

@@ -8,6 +8,8 @@ second for its workers.  A worker that dies is accounted for by its last report:
 from __future__ import annotations
 
 import logging
+import math
+import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -89,17 +91,12 @@ class MasterSide:
         if workers - self._done:
             logger.info("asking %d workers to drain (Ctrl-C: end now)", len(workers - self._done))
             self._runner.send_message(DRAIN, {"cut": False})
-        with gevent.Timeout(None) as patience:
-            try:
-                while any(self._alive(worker) for worker in workers - self._done):
-                    if self._cut.is_set() and not patience.pending:
-                        patience.seconds = CUT_PATIENCE_S
-                        patience.start()
-                    self._changed.clear()
-                    self._changed.wait(0.2)
-            except gevent.Timeout as timeout:
-                if timeout is not patience:
-                    raise
+        give_up = math.inf
+        while any(self._alive(worker) for worker in workers - self._done) and time.monotonic() < give_up:
+            if self._cut.is_set():
+                give_up = min(give_up, time.monotonic() + CUT_PATIENCE_S)
+            self._changed.clear()
+            self._changed.wait(0.2)
         self._result = self._add_up(workers)
 
     def _add_up(self, workers: set[str]) -> Ledger | None:

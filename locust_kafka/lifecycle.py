@@ -21,7 +21,7 @@ from gevent.event import Event
 
 from locust_kafka.core.schedule import Schedule
 from locust_kafka.core.traceparent import TraceIds
-from locust_kafka.errors import KafkaPluginError, RunInvalid, SettingsError
+from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid, SettingsError
 from locust_kafka.exchange import Exchanges
 from locust_kafka.kafka.config import consumer_config, producer_config
 from locust_kafka.kafka.consumer import ReplyConsumer
@@ -214,7 +214,9 @@ class Run:
         requests = {c.request_topic or s.request_topic for c in self._classes}
         replies = {c.reply_topic or s.reply_topic for c in self._classes}
         # In a real thread: a broker that does not answer must stop neither the web UI nor a worker's heartbeat.
-        gevent.get_hub().threadpool.apply(consumer.connect, (requests, replies))
+        refusal = gevent.get_hub().threadpool.apply(_refusal, (consumer, requests, replies))
+        if refusal is not None:
+            raise refusal
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()
         gc.freeze()  # what is loaded by now is never garbage: each collection is spared the look (hub lag 48 → 9 ms)
@@ -279,6 +281,15 @@ class Run:
             self.failure = error
             self._cut.set()
             self._on_failure(error)
+
+
+def _refusal(consumer: ReplyConsumer, request_topics: set[str], reply_topics: set[str]) -> NotReady | None:
+    """Connect; an error is returned, for gevent's thread pool prints the traceback of one that is raised."""
+    try:
+        consumer.connect(request_topics, reply_topics)
+    except NotReady as refusal:
+        return refusal
+    return None
 
 
 def _file_limit() -> int:

@@ -32,7 +32,7 @@ def broker() -> Iterator[str]:
             yield kafka.bootstrap
 
 
-@pytest.fixture()
+@pytest.fixture
 def topics(broker: str) -> tuple[str, str]:
     """A fresh request topic and a fresh reply topic, four partitions each, LogAppendTime."""
     suffix = uuid.uuid4().hex[:8]
@@ -41,7 +41,7 @@ def topics(broker: str) -> tuple[str, str]:
     return names
 
 
-@pytest.fixture()
+@pytest.fixture
 def waiter(broker: str, topics: tuple[str, str]) -> Iterator[Waiter]:
     """A waiter that answers at once on the fresh topics; `start` it with more options."""
     with Waiter(broker, topics) as process:

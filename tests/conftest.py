@@ -28,7 +28,8 @@ def broker() -> Iterator[str]:
         with KafkaContainer("apache/kafka:4.1.1").with_kraft() as container:
             yield container.get_bootstrap_server()
     else:
-        with EmbeddedKafka() as kafka:
+        sessions = {"group.consumer.min.session.timeout.ms": "5000", "group.consumer.session.timeout.ms": "6000"}
+        with EmbeddedKafka(config=sessions) as kafka:
             yield kafka.bootstrap
 
 

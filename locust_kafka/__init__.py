@@ -9,16 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from locust_kafka.client import KafkaClient, Reply, Sent
+    from locust_kafka.client import KafkaClient
+    from locust_kafka.reply import CheckedReply, Reply, Sent
     from locust_kafka.user import KafkaUser
 
-__all__ = ["KafkaClient", "KafkaUser", "Reply", "Sent"]
+__all__ = ["CheckedReply", "KafkaClient", "KafkaUser", "Reply", "Sent"]
 
 _HOMES = {
     "KafkaClient": "locust_kafka.client",
     "KafkaUser": "locust_kafka.user",
-    "Reply": "locust_kafka.client",
-    "Sent": "locust_kafka.client",
+    "CheckedReply": "locust_kafka.reply",
+    "Reply": "locust_kafka.reply",
+    "Sent": "locust_kafka.reply",
 }
 
 

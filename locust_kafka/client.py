@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, overload
 
 import gevent
 from confluent_kafka import KafkaException, Producer
 from gevent.hub import Waiter
 
-from locust_kafka.core.books import Outcome
 from locust_kafka.core.traceparent import traceparent_of
 from locust_kafka.exchange import Live
+from locust_kafka.reply import CheckedReply, Reply, Sent
 
 if TYPE_CHECKING:
     from locust_kafka.lifecycle import Run
@@ -23,93 +22,6 @@ if TYPE_CHECKING:
 Value = bytes | str | None
 HeaderInput = Mapping[str, bytes | str] | Sequence[tuple[str, bytes | str]] | None
 QUEUE_FULL_PAUSE_S = 0.002
-
-
-class Reply:
-    """The outcome of a request; falsy unless it was matched.
-
-    Attributes:
-        ok: whether a reply came in time.
-        outcome: MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED.
-        value: the reply's value; None for a tombstone, or when none came.
-        key: the reply's key.
-        headers: the reply's headers, (name, value) pairs.
-        latency_ms: from the (intended) start to the end of the exchange.
-        trace_id: by which the exchange can be found in a trace store.
-    """
-
-    __slots__ = ("headers", "key", "latency_ms", "ok", "outcome", "trace_id", "value")
-
-    def __init__(self, exchange: Live) -> None:
-        assert exchange.outcome is not None
-        self.outcome = exchange.outcome
-        self.ok = exchange.outcome is Outcome.MATCHED
-        message = exchange.reply if self.ok else None
-        self.value: bytes | None = message.value() if message is not None else None
-        self.key: bytes | None = message.key() if message is not None else None
-        self.headers: list[tuple[str, bytes | None]] = (message.headers() or []) if message is not None else []
-        self.latency_ms = exchange.latency_ns / 1e6
-        self.trace_id = exchange.trace_id
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __repr__(self) -> str:
-        return f"<Reply {self.outcome.name} {self.latency_ms:.3f} ms trace {self.trace_id}>"
-
-
-class CheckedReply(Reply):
-    """A reply in a `with` block (`catch_response=True`): the block decides about the row, at its end."""
-
-    __slots__ = ("_exchange", "_failure", "_run")
-
-    def __init__(self, exchange: Live, run: Run) -> None:
-        super().__init__(exchange)
-        self._exchange = exchange
-        self._run = run
-        self._failure = run.outlet.failure_of(exchange)
-
-    def failure(self, why: Exception | str) -> None:
-        """Mark the row failed; the books still say MATCHED, and count it as rejected."""
-        self._failure = why
-
-    def success(self) -> None:
-        """Mark the row as good, even after a timeout."""
-        self._failure = None
-
-    def __enter__(self) -> CheckedReply:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        # A failed assertion in the block is a failed check; a kill (not an Exception) says nothing about the reply.
-        checked = isinstance(error, AssertionError)
-        if isinstance(error, Exception):
-            self._failure = (str(error) or "assertion failed") if checked else error
-        self._run.outlet.report(self._exchange, self._failure)
-        return checked
-
-
-class Sent:
-    """What `send()` knows when it returns; falsy when the broker refused the request.
-
-    Attributes:
-        ok: True when acknowledged, False when undelivered (or timed out before the ack), None when not waited for.
-        trace_id: of the exchange, which goes on.
-        latency_ms: from produce() to the ack; None without one.
-    """
-
-    __slots__ = ("latency_ms", "ok", "trace_id")
-
-    def __init__(self, exchange: Live, *, waited: bool) -> None:
-        acked = exchange.acked_ns > 0
-        self.ok: bool | None = acked if waited else None
-        self.latency_ms = (exchange.acked_ns - exchange.sent_ns) / 1e6 if acked else None
-        self.trace_id = exchange.trace_id
-
-    def __bool__(self) -> bool:
-        return self.ok is not False
 
 
 class KafkaClient:
@@ -127,7 +39,9 @@ class KafkaClient:
         self._producer: Producer | None = None
         self._warm_ns = 0
         if run.is_open:  # else there is nobody to connect to
-            self._producer, self._warm_ns = run.producer_for(user)
+            self._producer, self._warm_ns = (
+                run.producers.shared() if user.producers == "shared" else run.producers.own()
+            )
 
     @overload
     def request(
@@ -176,7 +90,7 @@ class KafkaClient:
         except BaseException:
             exchange.deferred = False  # the user is gone: nobody is left to report the row
             raise
-        return CheckedReply(exchange, self._run) if catch_response else Reply(exchange)
+        return CheckedReply(exchange, self._run.outlet) if catch_response else Reply(exchange)
 
     def send(
         self,
@@ -237,9 +151,8 @@ class KafkaClient:
         if self._arrival_ns is not None and self._run.schedule is not None:
             self._run.schedule.give_back(self._arrival_ns)
             self._arrival_ns = None
-        if self._producer is not None and self._producer is not self._run.shared_producer:
-            self._run.exchanges.poller.retire(self._producer)
-            self._run.producer_gone()
+        if self._producer is not None:
+            self._run.producers.take_back(self._producer)
         self._producer = None
 
     def _warm_up(self) -> None:

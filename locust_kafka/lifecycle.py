@@ -13,7 +13,7 @@ import random
 import sys
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gevent
 from confluent_kafka import KafkaException, Producer
@@ -25,6 +25,7 @@ from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid, Settings
 from locust_kafka.exchange import Exchanges
 from locust_kafka.kafka.config import consumer_config, producer_config
 from locust_kafka.kafka.consumer import ReplyConsumer
+from locust_kafka.kafka.producers import Producers
 from locust_kafka.matching import rule
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.outlet import Outlet
@@ -38,10 +39,6 @@ logger = logging.getLogger("locust_kafka")
 
 # A native thread's stamp waits for the GIL: with the default of 5 ms it came 2.9 ms late at the median, with this 0.65.
 SWITCH_INTERVAL_S = 0.0005
-FILES_PER_PRODUCER = 5
-# An idempotent producer asks for its id when it is made, finds no broker connected yet, and asks again after 500 ms
-# (librdkafka's fixed retry): a first request sent before that would measure the tester, not the system.
-PRODUCER_WARM_NS = 700_000_000
 
 
 class State(enum.Enum):
@@ -83,13 +80,13 @@ class Run:
         self.ids = TraceIds()
         self.rule = rule(settings.match)
         self.schedule: Schedule | None = None
-        self.shared_producer: Producer | None = None
         self.failure: KafkaPluginError | None = None
         """Why it could not begin or go on."""
         self.ending = False
         """Locust has begun to stop it: the next `test_start` is another run's."""
         self.outlet = Outlet(statistics, settings.match)
         self.exchanges = Exchanges(self.rule, self.ids.generation, self.outlet, self._fail)
+        self.producers = Producers(settings, self.exchanges.poller, self._fail)
         self.outlet.ledger.total = self.exchanges.correlator.books
         self._classes = list(user_classes)
         self._share = share
@@ -104,8 +101,6 @@ class Run:
         self._finisher: gevent.Greenlet | None = None
         self._starter = gevent.spawn(self._start)
         self._flusher: gevent.Greenlet | None = None
-        self._producers = 0
-        self._shared_warm_ns = 0
 
     @property
     def ledger(self) -> Ledger:
@@ -128,33 +123,6 @@ class Run:
         """For users: at once while the run is open; else wait, for it is over and its users are about to be stopped."""
         if self.state is not State.OPEN:
             self._open.wait()
-
-    def producer_for(self, user: KafkaUser) -> tuple[Producer, int]:
-        """The user's own producer, or the shared one, and from when on it may be used (see PRODUCER_WARM_NS).
-
-        Should one more pass the limit of open files, the run is stopped with a sentence.
-        """
-        warm_ns = perf_counter_ns() + PRODUCER_WARM_NS
-        if user.producers == "shared":
-            if self.shared_producer is None:
-                self.shared_producer = Producer(producer_config(self.settings, shared=True))
-                self._shared_warm_ns = warm_ns
-                if not self._producers:
-                    self.exchanges.poller.only = self.shared_producer
-            return self.shared_producer, self._shared_warm_ns
-        self._producers += 1
-        self.exchanges.poller.only = None
-        limit = _file_limit()
-        if self._producers * FILES_PER_PRODUCER > limit:
-            self._fail(RunInvalid(
-                f"{self._producers} producers would pass the limit of {limit} open files (ulimit -n): "
-                "raise it, or set producers = \"shared\" on the user class"
-            ))  # fmt: skip
-        return Producer(producer_config(self.settings, shared=False)), warm_ns
-
-    def producer_gone(self) -> None:
-        """A user handed its own producer back."""
-        self._producers -= 1
 
     def cut(self) -> None:
         """Second Ctrl-C: end now; what is pending is UNFINISHED."""
@@ -290,38 +258,3 @@ def _refusal(consumer: ReplyConsumer, request_topics: set[str], reply_topics: se
     except NotReady as refusal:
         return refusal
     return None
-
-
-def _file_limit() -> int:
-    import resource
-
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def kafka_users(user_classes: Iterable[Any]) -> list[type[KafkaUser]]:
-    """Those of Locust's user classes that are ours."""
-    from locust_kafka.user import KafkaUser
-
-    return [c for c in user_classes if issubclass(c, KafkaUser)]
-
-
-def settings_for(settings: Settings, user_classes: Iterable[type[KafkaUser]]) -> Settings:
-    """The settings with the class attributes over the options.
-
-    Raises:
-        SettingsError: the classes name several clusters, or several rates.
-    """
-    from dataclasses import replace
-
-    brokers = {c.bootstrap for c in user_classes if c.bootstrap}
-    if len(brokers) > 1 or (any(not c.bootstrap for c in user_classes) and brokers - {settings.bootstrap}):
-        named = ", ".join(sorted(brokers | {settings.bootstrap}))
-        raise SettingsError(f"the user classes name several clusters ({named}): a run has one; use one run for each")
-    rates = {c.rate for c in user_classes if c.rate is not None}
-    if len(rates) > 1:
-        raise SettingsError(f"the user classes name several rates ({sorted(rates)}): a run has one")
-    return replace(
-        settings,
-        bootstrap=brokers.pop() if brokers else settings.bootstrap,
-        rate=rates.pop() if rates else settings.rate,
-    )

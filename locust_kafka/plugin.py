@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import signal
 import sys
 from typing import Any
 
@@ -16,16 +15,18 @@ import locust
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from locust_kafka.classes import kafka_users, settings_for
 from locust_kafka.distributed import MasterSide, WorkerSide
 from locust_kafka.errors import EXIT_INVALID, EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
-from locust_kafka.lifecycle import Run, kafka_users, settings_for
+from locust_kafka.kafka.native import interrupt_main_greenlet
+from locust_kafka.lifecycle import Run
 from locust_kafka.report import summary
+from locust_kafka.report.exchange_log import numbered
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.statistics import Statistics
-from locust_kafka.settings import OPTIONS, Settings, parse
+from locust_kafka.settings import DEFAULTS, OPTIONS, Settings, add_options, parse
 
 logger = logging.getLogger("locust_kafka")
-console = logging.getLogger("locust.stats_logger")  # Locust's own way to print tables
 
 _installed = False
 
@@ -35,7 +36,7 @@ def install() -> None:
     global _installed
     if not _installed:
         _installed = True
-        locust.events.init_command_line_parser.add_listener(_add_options)
+        locust.events.init_command_line_parser.add_listener(add_options)
         locust.events.init.add_listener(_init)
         # Locust adds its own listeners for these when it makes its runner, after this: ours come first, so that a
         # batch is merged before Locust reports or clears.
@@ -43,25 +44,14 @@ def install() -> None:
         locust.events.spawning_complete.add_listener(_before_reset)
 
 
-def _add_options(parser: Any) -> None:
-    group = parser.add_argument_group("Kafka request-reply")
-    for option in OPTIONS:
-        action = group.add_argument(
-            option.flag, default=option.default, env_var=option.env, metavar=option.metavar,
-            help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
-        )  # fmt: skip
-        action.include_in_web_ui = not option.frozen
-        action.is_secret = action.is_required = action.is_multiple = False
-
-
 def _init(environment: Environment, runner: Any, **_kwargs: Any) -> None:
     try:
-        plugin = Plugin(environment)
+        Plugin(environment)
     except SettingsError as error:
         logger.error("%s", error)
         sys.exit(EXIT_NOT_STARTED)
     if runner is not None:
-        plugin.take_signals()
+        interrupt_main_greenlet()
 
 
 def _before_report(data: dict[str, Any], **_kwargs: Any) -> None:
@@ -123,11 +113,6 @@ class Plugin:
         assert self._run is not None
         return self._run
 
-    def take_signals(self) -> None:
-        """Have Ctrl-C raised in the main greenlet, never in one of ours that is in the middle of the books."""
-        hub = gevent.get_hub()
-        gevent.signal_handler(signal.SIGINT, lambda: hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt()))
-
     def report_to_master(self, data: dict[str, Any]) -> None:
         """Worker: what goes along with each of Locust's reports."""
         if self._run is not None and self.worker is not None:
@@ -167,7 +152,7 @@ class Plugin:
         for dest, value in self._frozen.items():
             # The web UI can set any option by a POST; what was frozen at the start is put back.  A worker that was
             # given none of its own takes the master's.
-            if self.worker is None or (value not in ("", None) and value != _default(dest)):
+            if self.worker is None or (value not in ("", None) and value != DEFAULTS[dest]):
                 options[dest] = value
         return settings_for(parse(options), kafka_users(self.environment.user_classes))
 
@@ -194,7 +179,7 @@ class Plugin:
         share, log_path = 1.0, settings.exchange_log
         if self.worker is not None:
             share = 1 / max(1, int(self._options().get("kafka_worker_count", 1)))
-            log_path = _numbered(log_path, self.worker.index) if log_path else ""
+            log_path = numbered(log_path, self.worker.index) if log_path else ""
         return Run(
             settings, Statistics(self.environment), kafka_users(self.environment.user_classes), share, log_path,
             self._run_failed, after, problem,
@@ -241,11 +226,7 @@ class Plugin:
                 logger.error("the summary could not be written: %s", error)
                 self.exit_code = self.exit_code or EXIT_INVALID
         if not self._options().get("headless"):
-            self._print(ledger)
-
-    def _print(self, ledger: Ledger) -> None:
-        for line in summary.lines(ledger):
-            console.info(line)
+            summary.show(ledger)
 
     def _reset_stats(self, **_kwargs: Any) -> None:
         since = "since the statistics were reset"
@@ -309,23 +290,12 @@ class Plugin:
 
     def _on_quit(self, **_kwargs: Any) -> None:
         if self._last is not None and self._options().get("headless"):
-            self._print(self._last)
+            summary.show(self._last)
 
     def _at_exit(self) -> None:
         if self._run is not None:
             self._run.abandon()
 
 
-def _default(dest: str) -> str:
-    return next(option.default for option in OPTIONS if option.dest == dest)
-
-
 def _never_began(run: Run) -> bool:
     return run.failure is not None and not isinstance(run.failure, RunInvalid)
-
-
-def _numbered(path: str, index: int) -> str:
-    """`exchanges.csv.gz` → `exchanges-1.csv.gz`: workers on one machine must not write the same file."""
-    stem, dot, rest = path.rpartition("/")[2].partition(".")
-    folder = path[: len(path) - len(stem) - len(dot) - len(rest)]
-    return f"{folder}{stem}-{index}{dot}{rest}"

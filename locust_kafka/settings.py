@@ -70,6 +70,8 @@ OPTIONS = (
     Option("exchange-log", "", "FILE.csv[.gz]", "write a row per exchange and per later reply", frozen=True),
 )
 
+DEFAULTS = {option.dest: option.default for option in OPTIONS}
+
 # Names of the Java client, and what librdkafka calls the same.
 _JAVA_ONLY = {
     "sasl.jaas.config": "use sasl.username and sasl.password",
@@ -86,6 +88,18 @@ _JAVA_ONLY = {
     "delivery.timeout.ms": "use message.timeout.ms",
 }
 _SECRET = re.compile(r"password|secret|token|\.key\.pem|sasl\.username|oauthbearer\.config", re.IGNORECASE)
+
+
+def add_options(parser: Any, **_kwargs: Any) -> None:
+    """Locust's `init_command_line_parser`: put the options into its parser."""
+    group = parser.add_argument_group("Kafka request-reply")
+    for option in OPTIONS:
+        action = group.add_argument(
+            option.flag, default=option.default, env_var=option.env, metavar=option.metavar,
+            help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
+        )  # fmt: skip
+        action.include_in_web_ui = not option.frozen
+        action.is_secret = action.is_required = action.is_multiple = False
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,70 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     return Settings(behaviour=behaviour, **chosen)
 
 
+def _option(group: Any, flag: str, default: str, kind: Callable[[str], Any], text: str, **more: Any) -> None:
+    variable = "WAITER_" + flag[2:].upper().replace("-", "_")
+    described = f"{text} [{default}] ({variable})".replace("%", "%%")
+    group.add_argument(flag, type=kind, default=os.environ.get(variable, default), help=described, **more)
+
+
+def _kafka_options(parser: argparse.ArgumentParser) -> None:
+    kafka = parser.add_argument_group("Kafka")
+    _option(kafka, "--bootstrap", "localhost:9092", str, "brokers, host:port,...", metavar="SERVERS")
+    _option(kafka, "--config", os.devnull, properties, "librdkafka settings, name=value lines", metavar="FILE")
+    _option(kafka, "--request-topic", "Waiter-Requests", str, "topic to read", metavar="TOPIC")
+    _option(
+        kafka,
+        "--reply-topic",
+        "Waiter-Responses",
+        str,
+        "topic for requests without reply-to",
+        metavar="TOPIC",
+    )
+    _option(kafka, "--group", "waiter-service", str, "consumer group", metavar="NAME")
+    _option(
+        kafka,
+        "--group-protocol",
+        "classic",
+        str,
+        "rebalance protocol of the group",
+        choices=["classic", "consumer"],
+    )
+    count = between(1, 10_000)
+    _option(kafka, "--partitions", "4", count, "partitions of topics it creates", metavar="N")
+    _option(
+        kafka,
+        "--replication-factor",
+        "-1",
+        between(-1, 100),
+        "of topics it creates; -1: the broker's",
+        metavar="N",
+    )
+
+
+def _behaviour_options(parser: argparse.ArgumentParser) -> None:
+    behaviour = parser.add_argument_group("Behaviour: a pure function of the trace id and the seed")
+    _option(
+        behaviour,
+        "--wait",
+        "500ms",
+        wait,
+        "500ms, uniform:100ms-900ms, or lognormal:MEDIAN:SIGMA",
+        metavar="HOW",
+    )
+    _option(behaviour, "--drop", "0%", share, "share of requests never answered", metavar="SHARE")
+    _option(behaviour, "--duplicate", "0%", share, "share answered twice", metavar="SHARE")
+    _option(
+        behaviour,
+        "--late",
+        "0%:0s",
+        late,
+        "share answered late, and by how much more: 5%:3s",
+        metavar="SHARE:TIME",
+    )
+    _option(behaviour, "--error", "0%", share, "share answered with an error header", metavar="SHARE")
+    _option(behaviour, "--seed", "0", between(-(2**63), 2**63 - 1), "another seed, other victims", metavar="N")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="waiter-service",
@@ -156,49 +220,14 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
 
-    def option(group: Any, flag: str, default: str, kind: Callable[[str], Any], text: str, **more: Any) -> None:
-        variable = "WAITER_" + flag[2:].upper().replace("-", "_")
-        described = f"{text} [{default}] ({variable})".replace("%", "%%")
-        group.add_argument(flag, type=kind, default=os.environ.get(variable, default), help=described, **more)
-
-    kafka = parser.add_argument_group("Kafka")
-    option(kafka, "--bootstrap", "localhost:9092", str, "brokers, host:port,...", metavar="SERVERS")
-    option(kafka, "--config", os.devnull, properties, "librdkafka settings, name=value lines", metavar="FILE")
-    option(kafka, "--request-topic", "Waiter-Requests", str, "topic to read", metavar="TOPIC")
-    option(
-        kafka,
-        "--reply-topic",
-        "Waiter-Responses",
-        str,
-        "topic for requests without reply-to",
-        metavar="TOPIC",
-    )
-    option(kafka, "--group", "waiter-service", str, "consumer group", metavar="NAME")
-    option(
-        kafka,
-        "--group-protocol",
-        "classic",
-        str,
-        "rebalance protocol of the group",
-        choices=["classic", "consumer"],
-    )
+    _kafka_options(parser)
     count = between(1, 10_000)
-    option(kafka, "--partitions", "4", count, "partitions of topics it creates", metavar="N")
-    option(
-        kafka,
-        "--replication-factor",
-        "-1",
-        between(-1, 100),
-        "of topics it creates; -1: the broker's",
-        metavar="N",
-    )
-
     stages = parser.add_argument_group("Stages: consumers > [request queue] > waiters > [reply queue] > producers")
-    option(stages, "--consumers", "1", between(1, 1000), "consumer threads", metavar="N")
-    option(stages, "--waiters", "50", count, "waiter threads: so many requests wait at once", metavar="N")
-    option(stages, "--producers", "1", between(1, 1000), "producer threads", metavar="N")
+    _option(stages, "--consumers", "1", between(1, 1000), "consumer threads", metavar="N")
+    _option(stages, "--waiters", "50", count, "waiter threads: so many requests wait at once", metavar="N")
+    _option(stages, "--producers", "1", between(1, 1000), "producer threads", metavar="N")
     capacity = between(1, 10_000_000)
-    option(
+    _option(
         stages,
         "--request-queue",
         "1000",
@@ -206,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
         "capacity; a full queue holds the consumers back",
         metavar="N",
     )
-    option(
+    _option(
         stages,
         "--reply-queue",
         "1000",
@@ -215,30 +244,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
     )
 
-    behaviour = parser.add_argument_group("Behaviour: a pure function of the trace id and the seed")
-    option(
-        behaviour,
-        "--wait",
-        "500ms",
-        wait,
-        "500ms, uniform:100ms-900ms, or lognormal:MEDIAN:SIGMA",
-        metavar="HOW",
-    )
-    option(behaviour, "--drop", "0%", share, "share of requests never answered", metavar="SHARE")
-    option(behaviour, "--duplicate", "0%", share, "share answered twice", metavar="SHARE")
-    option(
-        behaviour,
-        "--late",
-        "0%:0s",
-        late,
-        "share answered late, and by how much more: 5%:3s",
-        metavar="SHARE:TIME",
-    )
-    option(behaviour, "--error", "0%", share, "share answered with an error header", metavar="SHARE")
-    option(behaviour, "--seed", "0", between(-(2**63), 2**63 - 1), "another seed, other victims", metavar="N")
-
+    _behaviour_options(parser)
     running = parser.add_argument_group("Running")
-    option(
+    _option(
         running,
         "--report-every",
         "10s",
@@ -246,5 +254,5 @@ def _parser() -> argparse.ArgumentParser:
         "how often depths and counts are logged",
         metavar="TIME",
     )
-    option(running, "--shutdown-timeout", "30s", duration_ms, "how long a stop may take", metavar="TIME")
+    _option(running, "--shutdown-timeout", "30s", duration_ms, "how long a stop may take", metavar="TIME")
     return parser

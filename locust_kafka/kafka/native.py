@@ -6,6 +6,7 @@ hub.  What it may use is here: the original functions, a deque, and the hub's as
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -82,3 +83,9 @@ class NativeThread:
             self._on_death(death)
         finally:
             self._ended = True
+
+
+def interrupt_main_greenlet() -> None:
+    """Have Ctrl-C raised in the main greenlet, never in one of ours that is in the middle of the books."""
+    hub = gevent.get_hub()
+    gevent.signal_handler(signal.SIGINT, lambda: hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt()))

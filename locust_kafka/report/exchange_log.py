@@ -93,3 +93,10 @@ class ExchangeLog:
         csv.writer(line, lineterminator="").writerow([name])
         self._names[name] = line.getvalue()
         return self._names[name]
+
+
+def numbered(path: str, index: int) -> str:
+    """`exchanges.csv.gz` → `exchanges-1.csv.gz`: workers on one machine must not write the same file."""
+    stem, dot, rest = path.rpartition("/")[2].partition(".")
+    folder = path[: len(path) - len(stem) - len(dot) - len(rest)]
+    return f"{folder}{stem}-{index}{dot}{rest}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.report.ledger import SERIES, Ledger, NameLedger
+
+console = logging.getLogger("locust.stats_logger")
 
 _SERIES_PHRASES = {
     "e2e": "what a customer waits: matched, and timed out at its timeout",
@@ -58,6 +61,12 @@ def write(ledger: Ledger, path: str) -> None:
         OSError: the file cannot be written.
     """
     Path(path).write_text(json.dumps(to_json(ledger), indent=2) + "\n", "utf-8")
+
+
+def show(ledger: Ledger) -> None:
+    """Print it the way Locust prints its tables."""
+    for line in lines(ledger):
+        console.info(line)
 
 
 def lines(ledger: Ledger) -> list[str]:

@@ -16,7 +16,7 @@ def test_everything_comes_out_once_and_in_order() -> None:
     second: BoundedQueue[int] = BoundedQueue("second", 2)
     out: list[int] = []
     stages = [
-        Stage("a", 1, first, lambda item: None if second.put(item) else None, _fail),
+        Stage("a", 1, first, lambda item: second.put(item) and None, _fail),
         Stage("b", 1, second, out.append, _fail),
     ]
     for stage in stages:

@@ -1,0 +1,99 @@
+"""What a locustfile gets back: `Reply` from `request()`, `Sent` from `send()`."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from locust_kafka.core.books import Outcome
+from locust_kafka.exchange import Live
+
+if TYPE_CHECKING:
+    from locust_kafka.report.outlet import Outlet
+
+
+class Reply:
+    """The outcome of a request; falsy unless it was matched.
+
+    Attributes:
+        ok: whether a reply came in time.
+        outcome: MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED.
+        value: the reply's value; None for a tombstone, or when none came.
+        key: the reply's key.
+        headers: the reply's headers, (name, value) pairs.
+        latency_ms: from the (intended) start to the end of the exchange.
+        trace_id: by which the exchange can be found in a trace store.
+    """
+
+    __slots__ = ("headers", "key", "latency_ms", "ok", "outcome", "trace_id", "value")
+
+    def __init__(self, exchange: Live) -> None:
+        assert exchange.outcome is not None
+        self.outcome = exchange.outcome
+        self.ok = exchange.outcome is Outcome.MATCHED
+        message = exchange.reply if self.ok else None
+        self.value: bytes | None = message.value() if message is not None else None
+        self.key: bytes | None = message.key() if message is not None else None
+        self.headers: list[tuple[str, bytes | None]] = (message.headers() or []) if message is not None else []
+        self.latency_ms = exchange.latency_ns / 1e6
+        self.trace_id = exchange.trace_id
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.outcome.name} {self.latency_ms:.3f} ms trace {self.trace_id}>"
+
+
+class CheckedReply(Reply):
+    """A reply in a `with` block (`catch_response=True`): the block decides about the row, at its end."""
+
+    __slots__ = ("_exchange", "_failure", "_outlet")
+
+    def __init__(self, exchange: Live, outlet: Outlet) -> None:
+        super().__init__(exchange)
+        self._exchange = exchange
+        self._outlet = outlet
+        self._failure = outlet.failure_of(exchange)
+
+    def failure(self, why: Exception | str) -> None:
+        """Mark the row failed; the books still say MATCHED, and count it as rejected."""
+        self._failure = why
+
+    def success(self) -> None:
+        """Mark the row as good, even after a timeout."""
+        self._failure = None
+
+    def __enter__(self) -> CheckedReply:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        # A failed assertion in the block is a failed check; a kill (not an Exception) says nothing about the reply.
+        checked = isinstance(error, AssertionError)
+        if isinstance(error, Exception):
+            self._failure = (str(error) or "assertion failed") if checked else error
+        self._outlet.report(self._exchange, self._failure)
+        return checked
+
+
+class Sent:
+    """What `send()` knows when it returns; falsy when the broker refused the request.
+
+    Attributes:
+        ok: True when acknowledged, False when undelivered (or timed out before the ack), None when not waited for.
+        trace_id: of the exchange, which goes on.
+        latency_ms: from produce() to the ack; None without one.
+    """
+
+    __slots__ = ("latency_ms", "ok", "trace_id")
+
+    def __init__(self, exchange: Live, *, waited: bool) -> None:
+        acked = exchange.acked_ns > 0
+        self.ok: bool | None = acked if waited else None
+        self.latency_ms = (exchange.acked_ns - exchange.sent_ns) / 1e6 if acked else None
+        self.trace_id = exchange.trace_id
+
+    def __bool__(self) -> bool:
+        return self.ok is not False

@@ -6,6 +6,7 @@ Locust kills the greenlets that fire its events.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import gc
 import logging
@@ -115,6 +116,11 @@ class Run:
         """Whether users may send."""
         return self.state is State.OPEN
 
+    @property
+    def began(self) -> bool:
+        """Whether users could ever send."""
+        return self._opened_ns > 0
+
     def await_started(self) -> None:
         """Wait until it is open or has failed."""
         self._started.wait()
@@ -133,7 +139,11 @@ class Run:
         if self._finisher is None:
             self.ending = True
             self._finisher = gevent.spawn(self._finish)
-        self._finisher.join()
+        while not self._finisher.ready():
+            # A task may call runner.quit(): Locust then marks that user's greenlet to be killed and goes on stopping
+            # in it.  Were the kill let through here, the quit would end half done.
+            with contextlib.suppress(gevent.GreenletExit):
+                self._finisher.join()
 
     def abandon(self) -> None:
         """The process is about to end without a stop (run_single_user): let the native threads go."""

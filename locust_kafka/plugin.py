@@ -125,7 +125,7 @@ class Plugin:
 
     @property
     def run_id(self) -> str:
-        """The run's name, given by the master and sent along with its options."""
+        """The run's name; the master sends it along with its options."""
         return str(self._options().get("kafka_run_id", ""))
 
     def reset(self, since: str) -> None:
@@ -209,7 +209,7 @@ class Plugin:
             return
         if self.worker is not None:
             self.worker.done(run)
-        elif run.ledger is not self._last and not _never_began(run):
+        elif run.ledger is not self._last and run.began:
             self._conclude(run.ledger)
 
     def _conclude(self, ledger: Ledger) -> None:
@@ -295,7 +295,3 @@ class Plugin:
     def _at_exit(self) -> None:
         if self._run is not None:
             self._run.abandon()
-
-
-def _never_began(run: Run) -> bool:
-    return run.failure is not None and not isinstance(run.failure, RunInvalid)

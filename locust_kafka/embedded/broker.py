@@ -135,6 +135,8 @@ class EmbeddedKafka:
             place.mkdir()
             self._nodes.append(_Node(index + 1, ports[2 * index], ports[2 * index + 1], place))
         if self._port:
+            if _listens(self._port):
+                raise EmbeddedKafkaError(f"port {self._port} is taken: stop what listens there, or choose another")
             self._nodes[0].port = self._port
         voters = ",".join(f"{node.number}@{HOST}:{node.controller_port}" for node in self._nodes)
         for node in self._nodes:
@@ -143,7 +145,8 @@ class EmbeddedKafka:
             (node.folder / "server.properties").write_text(text)
 
     def _launch(self, java: str, class_path: str) -> None:
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        # Kafka's ids are base64; one that began with a dash would be taken for an option.
+        cluster_id = "K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         common = [
             java,
             "-XX:TieredStopAtLevel=1",

@@ -22,20 +22,23 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     with open(log_file, "ab") as log:  # noqa: PTH123 - pathlib costs 20 ms of start-up here
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    threading.Thread(target=_leave_with, args=(child,), daemon=True).start()
+    ending = threading.Event()
+    threading.Thread(target=_leave_with, args=(child, ending), daemon=True).start()
     try:
         while sys.stdin.buffer.read(4096):
             pass
     finally:
+        ending.set()
         child.kill()  # its data dies with it: there is nothing to shut down in good order
         child.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _leave_with(child: subprocess.Popen[bytes]) -> None:
+def _leave_with(child: subprocess.Popen[bytes], ending: threading.Event) -> None:
     """When the command ends by itself, end too; the parent reads the log and removes the folder."""
     code = child.wait()
-    os._exit(code if code >= 0 else 128 - code)
+    if not ending.is_set():
+        os._exit(code if code >= 0 else 128 - code)
 
 
 if __name__ == "__main__":

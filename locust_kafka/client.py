@@ -162,11 +162,11 @@ class KafkaClient:
 
     def _begin(self, name: str | None, topic: str | None, timeout: float | None) -> Live:
         run = self._run
+        self._warm_up()
         run.await_open()
         if run.schedule is not None and self._arrival_ns is None:
             self.await_arrival()
             run.await_open()
-        self._warm_up()
         trace_id, span_id = run.ids.new()
         now = perf_counter_ns()
         intended_ns, self._arrival_ns = self._arrival_ns or now, None
@@ -202,9 +202,9 @@ class KafkaClient:
                     )  # fmt: skip
                     return
                 except BufferError:
+                    gevent.sleep(QUEUE_FULL_PAUSE_S)
                     if exchange.outcome is not None:
                         return  # it timed out before librdkafka had room for it
-                    gevent.sleep(QUEUE_FULL_PAUSE_S)
         except KafkaException as refused:
             run.exchanges.not_sent(exchange, refused.args[0].str())
         except BaseException:

@@ -32,6 +32,7 @@ DONE = "kafka_done"
 FAILED = "kafka_failed"
 RESET = "kafka_reset"
 CUT_PATIENCE_S = 3.0
+REST_S = 120.0
 
 
 class MasterSide:
@@ -51,6 +52,10 @@ class MasterSide:
         self._changed = Event()
         self._cut = Event()
         self._failed = False
+        self.ending = False
+        """Locust has begun to stop the run."""
+        self._at_rest = Event()
+        self._workers: set[str] = set()
         self._finisher: gevent.Greenlet | None = None
         self._result: Ledger | None = None
         runner.register_message(DONE, self._worker_done)
@@ -58,7 +63,12 @@ class MasterSide:
         runner.environment.events.worker_report.add_listener(self._worker_report)
 
     def begin(self, options: dict[str, Any]) -> None:
-        """A run begins: name it, so that no report of the last one is taken for its own."""
+        """A run begins, after the one before has come to rest: name it, so that no report is taken for another's."""
+        if self.ending:
+            self._at_rest.wait(REST_S)
+        self.ending = False
+        self._at_rest.clear()
+        self._workers = set(self._runner.clients)
         self._run_id = options["kafka_run_id"] = uuid.uuid4().hex
         options["kafka_worker_count"] = self._runner.worker_count
         self._ledgers, self._done = {}, set()
@@ -66,6 +76,10 @@ class MasterSide:
         self._failed = False
         self._finisher = None
         self._result = None
+
+    def rest(self) -> None:
+        """The run's result has been told."""
+        self._at_rest.set()
 
     def reset(self, since: str) -> None:
         """Tell the workers to begin their latency series anew."""
@@ -87,7 +101,7 @@ class MasterSide:
         return result
 
     def _collect(self) -> None:
-        workers = {name for name in self._runner.clients if self._alive(name)} | set(self._ledgers)
+        workers = {name for name in self._runner.clients if self._alive(name)} | set(self._ledgers) | self._workers
         if workers - self._done:
             logger.info("asking %d workers to drain (Ctrl-C: end now)", len(workers - self._done))
             self._runner.send_message(DRAIN, {"cut": False})
@@ -104,13 +118,16 @@ class MasterSide:
         for worker in sorted(workers):
             wire = self._ledgers.get(worker)
             if wire is None:
-                continue  # it had no users yet, or died before its first report
+                total.invalid.append(f"worker {worker} ended without any report: what it did is unknown")
+                continue
             ledger = Ledger.from_wire(wire)
             if worker not in self._done:
                 lost = ledger.total.pending
                 ledger.lose_pending()
                 ledger.invalid.append(f"worker {worker} ended without a last report: {lost} pending requests are LOST")
             total.add(ledger)
+        if not total.balanced(closed=True):
+            total.invalid.append("the books do not balance")
         return None if self._failed and not total.total.registered else total
 
     def _alive(self, worker: str) -> bool:
@@ -164,7 +181,7 @@ class WorkerSide:
         if self._told is not run:
             self._told = run
             self._runner._send_stats()  # noqa: SLF001 - in order before our answer; Locust has no public way
-            self._runner.send_message(DONE, self._plugin.wire(run))
+            self._runner.send_message(DONE, run.wire())
 
     def _drain(self, msg: Any, **_kwargs: Any) -> None:
         run = self._plugin.finish_run(cut=msg.data["cut"])

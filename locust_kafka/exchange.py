@@ -23,6 +23,7 @@ from locust_kafka.kafka.consumer import Heard, ReplyConsumer
 from locust_kafka.kafka.native import Handover
 from locust_kafka.kafka.producer import Delivery, DeliveryPoller
 from locust_kafka.matching import Rule
+from locust_kafka.report.exchange_log import place_of
 from locust_kafka.report.outlet import Outlet
 
 logger = logging.getLogger("locust_kafka")
@@ -172,7 +173,12 @@ class Exchanges:
                 self._check_ear()
                 continue
             self._woken.clear()
-            self._take_in()
+            try:
+                self._take_in()
+            except Exception as error:
+                self._fail(f"judging the replies failed: {error!r}")
+                return
+            self._check_ear()
 
     def _take_in(self) -> None:
         self._take_reports()
@@ -197,7 +203,7 @@ class Exchanges:
             exchange.acked_ns = report.reported_ns
             message = report.message
             assert message is not None
-            exchange.delivery = (message.partition() or 0, message.offset() or 0, message.timestamp()[1])
+            exchange.delivery = place_of(message)
             self._outlet.acked(exchange)
             self._wake(exchange.ack_waiter)
 
@@ -257,6 +263,8 @@ class Exchanges:
     def _consumer_error(self, error: Any) -> None:
         if error.fatal():
             self._fail(f"the reply consumer failed: {error.str()}")
+        elif error.code() == error._AUTO_OFFSET_RESET:  # noqa: SLF001 - its name
+            self._fail(f"replies were deleted before they were read ({error.str()}): raise the topic's retention")
         elif error.code() == error._ALL_BROKERS_DOWN and not self.ear_lost_ns:  # noqa: SLF001 - its name
             self.ear_lost_ns = perf_counter_ns()
             logger.error(
@@ -266,7 +274,7 @@ class Exchanges:
         self._outlet.consumer_error(error.name())
 
     def _check_ear(self) -> None:
-        """A second without a hand-over: a native thread that hands over every 0.1 s is stuck, or the hub was."""
+        """Everything handed over has been taken in: a watermark this old means that the native thread is stuck."""
         if perf_counter_ns() - self._watermark_ns > STUCK_NS and not self._fatal:
             self._fail(f"the reply consumer is stuck: nothing heard from it for {STUCK_NS / 1e9:.0f} s")
 

@@ -14,7 +14,7 @@ import random
 import sys
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from confluent_kafka import KafkaException, Producer
@@ -83,6 +83,8 @@ class Run:
         self.schedule: Schedule | None = None
         self.failure: KafkaPluginError | None = None
         """Why it could not begin or go on."""
+        self.name = ""
+        """Given by the master, so that no report is taken for another run's."""
         self.ending = False
         """Locust has begun to stop it: the next `test_start` is another run's."""
         self.outlet = Outlet(statistics, settings.match)
@@ -96,6 +98,7 @@ class Run:
         self._on_failure = on_failure
         self._after = after
         self._opened_ns = 0
+        self._stopping_ns = 0
         self._started = Event()
         self._open = Event()
         self._cut = Event()
@@ -110,6 +113,10 @@ class Run:
         if self._opened_ns and self.state is not State.CLOSED:
             ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9
         return ledger
+
+    def wire(self) -> dict[str, Any]:
+        """Its ledger for the master, with its name."""
+        return {"run": self.name, **self.ledger.to_wire()}
 
     @property
     def is_open(self) -> bool:
@@ -134,10 +141,15 @@ class Run:
         """Second Ctrl-C: end now; what is pending is UNFINISHED."""
         self._cut.set()
 
+    def note_stopping(self) -> None:
+        """Locust begins to stop it: no arrival is missed from here on, and the next `test_start` is another run's."""
+        self.ending = True
+        self._stopping_ns = self._stopping_ns or perf_counter_ns()
+
     def finish(self) -> None:
         """Drain, settle, close; waits for the end.  Any number of callers, any number of times."""
         if self._finisher is None:
-            self.ending = True
+            self.note_stopping()
             self._finisher = gevent.spawn(self._finish)
         while not self._finisher.ready():
             # A task may call runner.quit(): Locust then marks that user's greenlet to be killed and goes on stopping
@@ -146,21 +158,27 @@ class Run:
                 self._finisher.join()
 
     def abandon(self) -> None:
-        """The process is about to end without a stop (run_single_user): let the native threads go."""
+        """The process is about to end without a stop (run_single_user): end now, pending requests UNFINISHED."""
         if self.state is State.OPEN:
+            self.state = State.CLOSED
             self.exchanges.close()
+            self._conclude(ear_lost=False)
 
     def _start(self) -> None:
         if self._after is not None:
             self._after.finish()
+            self._after = None
         try:
-            if self._problem is not None:
-                raise self._problem
             self._connect()
         except KafkaPluginError as error:
             self.failure = error
             self._started.set()
             self._on_failure(error)
+            return
+        except Exception as error:
+            self.failure = NotReady(f"unexpected: {error!r}")
+            self._started.set()
+            self._on_failure(self.failure)
             return
         self._opened_ns = perf_counter_ns()
         if self.settings.rate is not None:
@@ -182,6 +200,8 @@ class Run:
 
     def _connect(self) -> None:
         s = self.settings
+        if self._problem is not None:
+            raise self._problem
         if self._log_path:
             self.outlet.open_log(self._log_path)
         try:
@@ -196,6 +216,7 @@ class Run:
         if refusal is not None:
             raise refusal
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.unfreeze()  # an earlier run may be garbage by now
         gc.collect()
         gc.freeze()  # what is loaded by now is never garbage: each collection is spared the look (hub lag 48 → 9 ms)
         self.exchanges.start(consumer)
@@ -215,7 +236,7 @@ class Run:
         self.state = State.DRAINING
         self._open.clear()
         if was_open:
-            if self.schedule is not None and (missed := self.schedule.missed(perf_counter_ns())):
+            if self.schedule is not None and (missed := self.schedule.missed(self._stopping_ns)):
                 self.outlet.ledger.note("arrivals dropped: no user was free", missed)
             self._drain()
             self.outlet.ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9

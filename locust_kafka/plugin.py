@@ -27,7 +27,6 @@ from locust_kafka.report.statistics import Statistics
 from locust_kafka.settings import DEFAULTS, OPTIONS, Settings, add_options, parse
 
 logger = logging.getLogger("locust_kafka")
-
 _installed = False
 
 
@@ -84,8 +83,8 @@ class Plugin:
         self._last: Ledger | None = None
         self._quitting = False
         settings = parse(self._options())
-        self._frozen = {option.dest: self._options().get(option.dest) for option in OPTIONS if option.frozen}
         settings_for(settings, kafka_users(environment.user_classes))  # refused now rather than at the start
+        self._frozen = {option.dest: self._options().get(option.dest) for option in OPTIONS if option.frozen}
         runner = environment.runner
         self.master = MasterSide(runner, self._not_started) if isinstance(runner, MasterRunner) else None
         self.worker = WorkerSide(runner, self) if isinstance(runner, WorkerRunner) else None
@@ -111,21 +110,19 @@ class Plugin:
         if self._run is None:
             self._test_start()
         assert self._run is not None
+        if self._run.failure is not None and self.environment.runner is None:
+            sys.exit(EXIT_NOT_STARTED)  # run_single_user: there is no runner to stop
         return self._run
 
     def report_to_master(self, data: dict[str, Any]) -> None:
         """Worker: what goes along with each of Locust's reports."""
         if self._run is not None and self.worker is not None:
             self._run.outlet.statistics.flush()
-            data["locust_kafka"] = self.wire(self._run)
-
-    def wire(self, run: Run) -> dict[str, Any]:
-        """A run's ledger for the master, with the run's name so that none is taken for the next one's."""
-        return {"run": self.run_id, **run.ledger.to_wire()}
+            data["locust_kafka"] = self._run.wire()
 
     @property
     def run_id(self) -> str:
-        """The run's name; the master sends it along with its options."""
+        """The run's name, from the master."""
         return str(self._options().get("kafka_run_id", ""))
 
     def reset(self, since: str) -> None:
@@ -180,10 +177,12 @@ class Plugin:
         if self.worker is not None:
             share = 1 / max(1, int(self._options().get("kafka_worker_count", 1)))
             log_path = numbered(log_path, self.worker.index) if log_path else ""
-        return Run(
+        run = Run(
             settings, Statistics(self.environment), kafka_users(self.environment.user_classes), share, log_path,
             self._run_failed, after, problem,
         )  # fmt: skip
+        run.name = self.run_id
+        return run
 
     def _start_master(self, master: MasterSide) -> None:
         try:
@@ -196,13 +195,16 @@ class Plugin:
 
     def _test_stopping(self, **_kwargs: Any) -> None:
         if self._run is not None:
-            self._run.ending = True
+            self._run.note_stopping()
+        if self.master is not None:
+            self.master.ending = True
 
     def _test_stop(self, **_kwargs: Any) -> None:
         if self.master is not None:
             ledger = self.master.finish()
             if ledger is not None:
                 self._conclude(ledger)
+            self.master.rest()
             return
         run = self.finish_run()
         if run is None:
@@ -293,5 +295,6 @@ class Plugin:
             summary.show(self._last)
 
     def _at_exit(self) -> None:
-        if self._run is not None:
+        if self._run is not None and self._run.is_open:
             self._run.abandon()
+            self._conclude(self._run.ledger)

@@ -91,7 +91,8 @@ class Sent:
 
     def __init__(self, exchange: Live, *, waited: bool) -> None:
         acked = exchange.acked_ns > 0
-        self.ok: bool | None = acked if waited else None
+        # A reply can beat the ack: then the broker had the request, whatever it has said yet.
+        self.ok: bool | None = (acked or exchange.outcome is Outcome.MATCHED) if waited else None
         self.latency_ms = (exchange.acked_ns - exchange.sent_ns) / 1e6 if acked else None
         self.trace_id = exchange.trace_id
 

@@ -56,6 +56,7 @@ class RequestConsumer(threading.Thread):
         self._trackers: dict[int, OffsetTracker] = {}
         self._finished: Finished = deque()
         self._backlog: deque[Job] = deque()
+        self._newly_assigned = False
         self._stopping = threading.Event()
         self._deadline = 0.0
 
@@ -115,14 +116,16 @@ class RequestConsumer(threading.Thread):
             self._store_offsets()
             if self._stopping.is_set() and time.monotonic() > self._deadline:
                 return
-        if paused:
+        if paused or self._newly_assigned:
+            # librdkafka remembers a pause beyond revocation: a partition that comes back would never be read again.
+            self._newly_assigned = False
             self._consumer.resume(self._consumer.assignment())
 
     def _drain(self) -> None:
-        self._consumer.pause(self._consumer.assignment())
         while self._pending() and time.monotonic() < self._deadline:
-            self._read(0.05)
             self._consumer.pause(self._consumer.assignment())
+            self._newly_assigned = False
+            self._read(0.05)
             self._hand_on()
             self._store_offsets()
         self.undrained = self._pending()
@@ -152,6 +155,7 @@ class RequestConsumer(threading.Thread):
     def _assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
             self._trackers[partition.partition] = OffsetTracker(partition.partition)
+        self._newly_assigned = True
         self._telemetry.count("rebalances")
         logger.info("%s was assigned partitions %s", self.name, sorted(p.partition for p in partitions))
         self.assigned.set()

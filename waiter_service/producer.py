@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,16 +21,23 @@ POLL_S = 0.1
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 # librdkafka's own codes begin with an underscore; they are public all the same.
 _NO_SUCH_PARTITION = {KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}  # noqa: SLF001
-# The cluster may take it later.  Anything else it would only refuse again.
-_TRANSIENT = {
-    KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
-    KafkaError._TRANSPORT,  # noqa: SLF001
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.NOT_ENOUGH_REPLICAS,
-    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+# Refused for good: to try again would only be refused again.
+_PERMANENT = {
+    *_TOO_LARGE,
+    *_NO_SUCH_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+    KafkaError.POLICY_VIOLATION,
+}
+# The producer is dead or ending: the request stays uncommitted, and is answered after a restart.
+_OVER = {
+    KafkaError._FATAL,  # noqa: SLF001
+    KafkaError._STATE,  # noqa: SLF001
+    KafkaError._PURGE_QUEUE,  # noqa: SLF001
+    KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
 }
 
 
@@ -61,6 +69,7 @@ class ReplyProducer:
         self._on_crash = on_crash
         self._closing = threading.Event()
         self._settling = threading.Lock()
+        self._troubles: deque[tuple[Answer, Reply, KafkaError]] = deque()
         self._sender = threading.Thread(
             target=self._guard, args=(self._send_all,), name=f"producer-{number}", daemon=True
         )
@@ -80,7 +89,7 @@ class ReplyProducer:
             How many replies the broker has not acknowledged.
         """
         self._sender.join(max(0.0, deadline - time.monotonic()))
-        while len(self._producer) and time.monotonic() < deadline:
+        while (len(self._producer) or self._troubles) and time.monotonic() < deadline:
             time.sleep(0.01)
         unacknowledged = len(self._producer)
         self._closing.set()
@@ -100,9 +109,9 @@ class ReplyProducer:
                 self._settle(answer, answer.unacknowledged)
                 continue
             for _ in range(answer.unacknowledged):
-                self._send(answer)
+                self._send(answer, hold_back=lambda: time.sleep(0.005))
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Answer, hold_back: Callable[[], object]) -> None:
         reply = answer.reply
         place: dict[str, Any] = {} if reply.partition is None else {"partition": reply.partition}
         while True:
@@ -113,18 +122,21 @@ class ReplyProducer:
                 )  # fmt: skip
                 return
             except BufferError:
-                time.sleep(0.005)  # librdkafka's queue is full: hold back, as a full queue of ours would
+                hold_back()  # librdkafka's queue is full
             except KafkaException as refused:
-                self._refused(answer, reply, refused.args[0])
+                self._troubles.append((answer, reply, refused.args[0]))
                 return
 
     def _hear_all(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(POLL_S)
+            for _ in range(len(self._troubles)):
+                self._refused(*self._troubles.popleft())
 
     def _delivered(self, answer: Answer, reply: Reply, error: KafkaError | None, _message: Message) -> None:
         if error is not None:
-            self._refused(answer, reply, error)
+            # Not from in here: sending may have to wait for room, and only this thread's polling makes room.
+            self._troubles.append((answer, reply, error))
             return
         self._telemetry.count("replies")
         self._settle(answer)
@@ -133,24 +145,28 @@ class ReplyProducer:
         """Send it in another form, send it again, or give it up: in this order, by what the broker said."""
         example = f"{answer.job.place()} to {reply.topic}: {error.str()}"
         code = error.code()
-        if code == KafkaError._PURGE_QUEUE:  # noqa: SLF001
-            return  # the service is ending; the request stays uncommitted and is answered after a restart
-        if code in _TRANSIENT:
-            self._telemetry.odd("reply sent again", example)
-            self._send(answer)
+        if code in _OVER:
+            self._on_crash(KafkaException(error))
         elif reply is not answer.reply:
-            self._send(answer)  # its twin met the same and was changed already
+            self._resend(answer)  # its twin met the same and was changed already
         elif code in _TOO_LARGE and len(reply.value) > SHORT_BYTES:
             self._telemetry.odd("reply too large", example)
             answer.reply = shortened(reply)
-            self._send(answer)
+            self._resend(answer)
         elif code in _NO_SUCH_PARTITION and reply.partition is not None:
             self._telemetry.odd("reply-partition does not exist", example)
             answer.reply = by_key(reply)
-            self._send(answer)
-        else:
+            self._resend(answer)
+        elif code in _PERMANENT:
             self._telemetry.odd("reply refused", example)
             self._settle(answer)
+        else:  # the cluster may take it later
+            self._telemetry.odd("reply sent again", example)
+            self._producer.poll(POLL_S)  # not at once, over and over
+            self._resend(answer)
+
+    def _resend(self, answer: Answer) -> None:
+        self._send(answer, hold_back=lambda: self._producer.poll(0.005))
 
     def _settle(self, answer: Answer, replies: int = 1) -> None:
         """Some of its replies need no more waiting; after the last, the request's offset may be committed."""

@@ -13,6 +13,7 @@ from waiter_service.telemetry import logger
 
 ANSWER_TIMEOUT_S = 10.0
 _NEGATIVE_TTL_S = 5.0
+_REMEMBER_MISSING = 1000
 
 
 class KafkaUnavailable(RuntimeError):
@@ -99,11 +100,14 @@ class KnownTopics:
             if self._ask(topic):
                 self._known.add(topic)
                 return True
+            if len(self._missing) > _REMEMBER_MISSING:
+                self._missing.clear()
             self._missing[topic] = time.monotonic()
             return False
 
     def _ask(self, topic: str) -> bool:
         try:
-            return self._consumer.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic].error is None
+            error = self._consumer.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic].error
         except KafkaException:
-            return False
+            return True  # nobody could say: let the producer find out
+        return error is None or error.code() not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION)

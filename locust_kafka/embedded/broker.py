@@ -52,6 +52,7 @@ class EmbeddedKafka:
         brokers: 1, or 3 for replication factor 3 and min.insync.replicas 2.
         config: broker settings on top of ours (`server.properties` names).
         port: the (first) broker's port; 0 takes a free one.
+        for_load: let the JVM compile for speed; by default it starts quickly and stays slower.
         report: is told in lines what takes long (the first download); standard error by default.
     """
 
@@ -62,12 +63,14 @@ class EmbeddedKafka:
         *,
         port: int = 0,
         report: Report | None = None,
+        for_load: bool = False,
     ) -> None:
         if brokers not in (1, 3):
             raise EmbeddedKafkaError(f"brokers={brokers}: an embedded cluster has 1 broker or 3")
         self._count = brokers
         self._config = dict(config or {})
         self._port = port
+        self._jit = [] if for_load else ["-XX:TieredStopAtLevel=1"]
         self._report = report or (lambda line: print(line, file=sys.stderr, flush=True))
         self._folder: Path | None = None
         self._nodes: list[_Node] = []
@@ -149,7 +152,7 @@ class EmbeddedKafka:
         cluster_id = "K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         common = [
             java,
-            "-XX:TieredStopAtLevel=1",
+            *self._jit,
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp",
             class_path,

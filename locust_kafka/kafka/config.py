@@ -37,6 +37,8 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
         **settings.client_config("consumer"),
         "enable.auto.commit": False,
         "enable.partition.eof": False,
+        # Offsets are explicit; one out of range means that replies are gone, which must not pass in silence.
+        "auto.offset.reset": "error",
         # Topics are looked at before any produce, and a look must not create a misspelt one.
         "allow.auto.create.topics": False,
     }

@@ -68,7 +68,8 @@ class DeliveryPoller(Generic[T]):
 
     def retire(self, producer: Producer) -> None:
         """Its user is gone: hear what is outstanding, then let it go, both in the native thread."""
-        self._hand(producer)
+        if not self._stopping:
+            self._hand(producer)
 
     def stop(self) -> None:
         """Give up what is still outstanding (it is reported as failed) and end the thread; from a greenlet."""
@@ -107,6 +108,7 @@ class DeliveryPoller(Generic[T]):
         for producer in active.values():
             producer.purge()
             producer.poll(0)
+        self._busy.clear()
 
     def _admit(self, active: dict[int, Producer]) -> None:
         busy = self._busy

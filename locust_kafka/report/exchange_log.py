@@ -8,7 +8,9 @@ import io
 import time
 from pathlib import Path
 from time import perf_counter_ns
-from typing import IO
+from typing import IO, Any
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 COLUMNS = (
     "trace_id,name,intended_ns,sent_ns,acked_ns,received_ns,request_partition,request_offset,request_append_ms,"
@@ -53,7 +55,7 @@ class ExchangeLog:
         """Add a row.
 
         Args:
-            trace_id: or the correlation id, when another rule matches.
+            trace_id: the correlation id, which is the trace id unless another rule matches.
             name: the request's.
             intended_ns: this and the following instants on the monotonic clock; 0 for one that never came.
             sent_ns: when it was handed to the producer.
@@ -66,8 +68,10 @@ class ExchangeLog:
         """
         off = self._wall_offset_ns
         quoted = self._names.get(name) or self._quote(name)
-        request_part = f"{request[0]},{request[1]},{request[2]}" if request else ",,"
-        reply_part = f"{reply[0]},{reply[1]},{reply[2]}" if reply else ",,"
+        if not trace_id.isalnum():  # another rule's id may be anything
+            trace_id = _csv(trace_id)
+        request_part = f"{request[0]},{request[1]},{request[2] or ''}" if request else ",,"
+        reply_part = f"{reply[0]},{reply[1]},{reply[2] or ''}" if reply else ",,"
         self._rows.append(
             f"{trace_id},{quoted},{intended_ns + off},{sent_ns + off if sent_ns else ''},"
             f"{acked_ns + off if acked_ns else ''},{received_ns + off if received_ns else ''},"
@@ -89,10 +93,20 @@ class ExchangeLog:
         self._file.close()
 
     def _quote(self, name: str) -> str:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow([name])
-        self._names[name] = line.getvalue()
+        self._names[name] = _csv(name)
         return self._names[name]
+
+
+def place_of(message: Any) -> tuple[int, int, int]:
+    """Partition, offset and append time (ms) of a message; 0 when the topic's stamp is not the broker's own."""
+    kind, stamp_ms = message.timestamp()
+    return message.partition(), message.offset(), stamp_ms if kind == TIMESTAMP_LOG_APPEND_TIME else 0
+
+
+def _csv(text: str) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([text])
+    return line.getvalue()
 
 
 def numbered(path: str, index: int) -> str:

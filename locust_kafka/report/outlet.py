@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Past
 from locust_kafka.errors import NotReady
-from locust_kafka.report.exchange_log import ExchangeLog
+from locust_kafka.report.exchange_log import ExchangeLog, place_of
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.statistics import Failure, Statistics
 
@@ -143,7 +143,7 @@ class Outlet:
             self.statistics.remark(past.name, self._with_example(past.name, words, trace_id))
         if self._log is not None:
             self._log.row(
-                trace_id, past.name, past.intended_ns, past.sent_ns, 0, received_ns, None, _place(message), "",
+                trace_id, past.name, past.intended_ns, past.sent_ns, 0, received_ns, None, place_of(message), "",
                 verdict.name,
             )  # fmt: skip
 
@@ -219,12 +219,9 @@ class Outlet:
     def _row(self, exchange: Live) -> None:
         assert self._log is not None
         assert exchange.outcome is not None
+        shown = exchange.correlation_id.decode("ascii", "backslashreplace")
         self._log.row(
-            exchange.trace_id, exchange.name, exchange.intended_ns, exchange.sent_ns, exchange.acked_ns,
-            exchange.received_ns, exchange.delivery, _place(exchange.reply) if exchange.reply is not None else None,
+            shown, exchange.name, exchange.intended_ns, exchange.sent_ns, exchange.acked_ns,
+            exchange.received_ns, exchange.delivery, place_of(exchange.reply) if exchange.reply is not None else None,
             exchange.outcome.name, exchange.verdict.name if exchange.verdict is not None else "",
         )  # fmt: skip
-
-
-def _place(message: Any) -> tuple[int, int, int]:
-    return message.partition(), message.offset(), message.timestamp()[1]

@@ -6,13 +6,17 @@ gathered in fresh `StatsEntry` objects and merged a few times a second, the way 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
 from locust import stats as locust_stats
 from locust.env import Environment
+from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 from locust.stats import RequestStats, StatsEntry, StatsError
+
+logger = logging.getLogger("locust_kafka")
 
 METHOD = "E2E"
 FLUSH_S = 0.25
@@ -44,10 +48,7 @@ class Statistics:
     ) -> None:
         """One row's worth: an exchange that ended now."""
         if self._someone_listens():
-            self._environment.events.request.fire(
-                request_type=METHOD, name=name, response_time=response_time_ms, response_length=length,
-                exception=failure, context=context, response=response, start_time=time.time() - response_time_ms / 1e3,
-            )  # fmt: skip
+            self._fire_singly(name, response_time_ms, length, failure, context, response)
             return
         now = time.time()
         entry = self._batch.get(name)
@@ -101,6 +102,18 @@ class Statistics:
     def detach(self) -> None:
         """A new run has cleared Locust's rows: what this one still has is not theirs."""
         self._detached = True
+
+    def _fire_singly(
+        self, name: str, response_time_ms: float, length: int, failure: Failure, context: dict[str, Any], response: Any
+    ) -> None:
+        try:
+            self._environment.events.request.fire(
+                request_type=METHOD, name=name, response_time=response_time_ms, response_length=length,
+                exception=failure, context=context, response=response, start_time=time.time() - response_time_ms / 1e3,
+            )  # fmt: skip
+        except (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet) as wish:
+            # Meant for a user's greenlet, but raised in the one that judges all replies, which must go on.
+            logger.warning("a request listener raised %r, which has no effect on this exchange's user", wish)
 
     def _count_error(self, name: str, failure: Exception | str) -> None:
         text = StatsError.parse_error(failure)

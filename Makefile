@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint bench lock clean
+.PHONY: demo test test-lowest lint bench lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
@@ -13,12 +13,19 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/pytest
 
+# The lowest versions that pyproject.toml admits, against the room where Locust's and librdkafka's ways show.
+test-lowest:
+	$(MAKE) VENV=.venv-lowest .venv-lowest/.installed
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python locust==2.43.4 confluent-kafka==2.13.2
+	.venv-lowest/bin/pytest tests/load/test_plugin.py tests/e2e/test_exactness.py
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
+	$(BIN)/python -m tests.bench.waiter
 	$(BIN)/python -m tests.bench.closed
 
 lock: $(INSTALLED)

@@ -78,8 +78,9 @@ class LatencySeries:
             while seen < rank:
                 us, count = next(ordered)
                 seen += count
-            # A bucket is named by its lower edge, which may lie below the smallest value in it.
-            result[name] = min(max(us / 1000, low), high)
+            # As HdrHistogram does, the bucket's upper edge: latency is rather overstated; but never past the maximum.
+            upper_us = us + (1 << max(0, us.bit_length() - 11)) - 1
+            result[name] = min(max(upper_us / 1000, low), high)
         result["max"] = high
         return result
 

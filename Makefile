@@ -16,7 +16,7 @@ test: $(INSTALLED)
 # The lowest versions that pyproject.toml admits, against the room where Locust's and librdkafka's ways show.
 test-lowest:
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.installed
-	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python locust==2.43.4 confluent-kafka==2.13.2
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python locust==2.47.0 confluent-kafka==2.13.2
 	.venv-lowest/bin/pytest tests/load/test_plugin.py tests/e2e/test_exactness.py
 
 lint: $(INSTALLED)

@@ -29,7 +29,7 @@ class KafkaClient:
 
     Args:
         user: whose it is.
-        run: the run it belongs to; None until it has one.
+        run: the run it belongs to.
     """
 
     def __init__(self, user: KafkaUser, run: Run) -> None:

@@ -35,10 +35,7 @@ class LatencySeries:
 
     def record(self, nanoseconds: int) -> None:
         """Add one latency, not negative."""
-        us = (nanoseconds + 500) // 1000
-        if us >= 2048:
-            shift = us.bit_length() - 11
-            us = us >> shift << shift
+        us = bucket_us(nanoseconds)
         counts = self._counts
         counts[us] = counts.get(us, 0) + 1
         self._sum_ns += nanoseconds

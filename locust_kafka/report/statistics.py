@@ -14,7 +14,7 @@ from typing import Any
 from locust import stats as locust_stats
 from locust.env import Environment
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
-from locust.stats import RequestStats, StatsEntry, StatsError
+from locust.stats import StatsEntry, StatsError
 
 logger = logging.getLogger("locust_kafka")
 
@@ -86,7 +86,8 @@ class Statistics:
         for name, entry in batch.items():
             # A batch is younger than the rows it joins, whatever was cleared meanwhile.
             entry.start_time = max(entry.start_time, stats.start_time)
-            _merge(stats, stats.entries[(name, METHOD)], entry)
+            stats.entries[(name, METHOD)].extend(entry)
+            stats.total.extend(entry)
         for error in errors.values():
             key = StatsError.create_key(error.method, error.name, error.error)
             existing = stats.errors.setdefault(key, StatsError(error.method, error.name, error.error))
@@ -130,8 +131,3 @@ class Statistics:
 
 def _is_locusts_own(handler: Callable[..., Any]) -> bool:
     return getattr(handler, "__module__", "") == "locust.runners"
-
-
-def _merge(stats: RequestStats, row: StatsEntry, entry: StatsEntry) -> None:
-    row.extend(entry)
-    stats.total.extend(entry)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -138,6 +142,29 @@ def read(bootstrap: str, topic: str, count: int, timeout_s: float = 30) -> list[
     consumer.close()
     assert not [m.error() for m in found if m.error()]
     return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def http_post(url: str, form: Sequence[tuple[str, object]]) -> None:
+    urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=60).read()
+
+
+def await_answer(url: str, timeout_s: float = 30) -> bytes:
+    """What a server says as soon as it listens."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            body: bytes = urllib.request.urlopen(url, timeout=10).read()
+            return body
+        except OSError:
+            assert time.monotonic() < deadline, f"nothing answers at {url}"
+            time.sleep(0.1)
 
 
 def assert_well_behaved(output: str) -> None:

@@ -70,10 +70,10 @@ class Behaviour:
         """
         # Independent uniform draws in (0, 1), the same on every machine and in every run.
         digest = blake2b(identity, key=self.seed.to_bytes(8, "big", signed=True), digest_size=40).digest()
-        dropped, duplicated, late, error, wait = ((word + 0.5) / _UNIT for word in _FIVE_WORDS.unpack(digest))
+        dropped, duplicated, late, error, wait = _FIVE_WORDS.unpack(digest)
         return Plan(
-            wait_ms=self.wait.milliseconds(wait),
-            replies=0 if dropped < self.drop else 2 if duplicated < self.duplicate else 1,
-            late_s=self.late_s if late < self.late else 0.0,
-            error=error < self.error,
+            self.wait.milliseconds((wait + 0.5) / _UNIT),
+            0 if (dropped + 0.5) / _UNIT < self.drop else 2 if (duplicated + 0.5) / _UNIT < self.duplicate else 1,
+            self.late_s if (late + 0.5) / _UNIT < self.late else 0.0,
+            (error + 0.5) / _UNIT < self.error,
         )

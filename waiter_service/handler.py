@@ -6,6 +6,7 @@ an answer is possible.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from waiter_service import headers as wire
@@ -106,11 +107,17 @@ def _reply_to(headers: wire.Headers, default_topic: str, oddities: list[str]) ->
     value = wire.last(headers, wire.REPLY_TO)
     if value is None:
         return default_topic
+    topic = _topic(value)
+    if topic is None:
+        oddities.append("bad reply-to")
+        return default_topic
+    return topic
+
+
+@lru_cache(1024)  # a run has few reply topics
+def _topic(value: bytes) -> str | None:
     topic = value.decode("ascii", "replace")
-    if 0 < len(topic) <= MAX_TOPIC_LENGTH and _TOPIC_CHARACTERS.issuperset(topic):
-        return topic
-    oddities.append("bad reply-to")
-    return default_topic
+    return topic if 0 < len(topic) <= MAX_TOPIC_LENGTH and _TOPIC_CHARACTERS.issuperset(topic) else None
 
 
 def _reply_partition(headers: wire.Headers, oddities: list[str]) -> int | None:

@@ -16,6 +16,7 @@ ERROR = "error"
 
 # W3C Trace Context level 2, section 3.2: version 00 has exactly four fields, later versions may have more.
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+_NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
 
 
 class TraceContext(NamedTuple):
@@ -46,7 +47,7 @@ def parse_traceparent(value: bytes) -> TraceContext | None:
     version, trace_id, span_id, flags, tail = match.groups()
     if version == b"ff" or (version == b"00" and tail is not None):
         return None
-    if trace_id.strip(b"0") == b"" or span_id.strip(b"0") == b"":
+    if trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
     return TraceContext(trace_id, span_id, int(flags, 16))
 

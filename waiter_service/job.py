@@ -42,7 +42,7 @@ class Job:
 
 @dataclass(slots=True)
 class Answer:
-    """The replies to one job, sent by one producer thread, so `unacknowledged` needs no lock."""
+    """The replies to one job, settled by one thread, so `unacknowledged` needs no lock."""
 
     job: Job
     reply: Reply

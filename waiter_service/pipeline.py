@@ -9,15 +9,19 @@ import heapq
 import itertools
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+_END = object()
 
 
 class BoundedQueue(Generic[T]):
     """First in, first out, between threads; `put` waits when it is full, `take` when it is empty.
+
+    Two queues of the standard library that are written in C: one holds the items, the other one token per free
+    place.  `queue.Queue` and conditions are written in Python and cost four times as much.
 
     Args:
         name: how it is called in reports.
@@ -29,16 +33,17 @@ class BoundedQueue(Generic[T]):
         self.capacity = capacity
         self.blocked_ns = 0
         """For how long, in total over all threads, `put` had to wait: the time the stage before was held back."""
-        self._items: deque[T] = deque()
+        self._items: SimpleQueue[Any] = SimpleQueue()
+        self._room: SimpleQueue[object] = SimpleQueue()
         self._closed = False
-        lock = threading.Lock()
-        self._not_empty = threading.Condition(lock)
-        self._not_full = threading.Condition(lock)
+        self._lock = threading.Lock()
+        for _ in range(capacity):
+            self._room.put(None)
 
     @property
     def depth(self) -> int:
         """How many items are in it now."""
-        return len(self._items)
+        return self._items.qsize() - self._closed
 
     def put(self, item: T, timeout_s: float | None = None) -> bool:
         """Add an item; wait for room up to `timeout_s` (None: as long as it takes).
@@ -46,34 +51,41 @@ class BoundedQueue(Generic[T]):
         Returns:
             False when there was no room in time, or the queue was closed: the item was not added.
         """
-        with self._not_full:
-            if len(self._items) >= self.capacity and not self._closed:
-                began = time.perf_counter_ns()
-                self._not_full.wait_for(lambda: len(self._items) < self.capacity or self._closed, timeout_s)
-                self.blocked_ns += time.perf_counter_ns() - began
-            if self._closed or len(self._items) >= self.capacity:
+        try:
+            token = self._room.get_nowait()
+        except Empty:
+            began = time.perf_counter_ns()
+            try:
+                token = self._room.get(timeout=timeout_s)
+            except Empty:
                 return False
-            self._items.append(item)
-            self._not_empty.notify()
-            return True
+            finally:
+                with self._lock:
+                    self.blocked_ns += time.perf_counter_ns() - began
+        if token is _END:
+            self._room.put(_END)
+        if self._closed:
+            return False
+        self._items.put(item)
+        return True
 
     def take(self) -> T | None:
         """The oldest item; waits for one.  None when the queue is closed and empty."""
-        with self._not_empty:
-            while not self._items:
-                if self._closed:
-                    return None
-                self._not_empty.wait()
-            item = self._items.popleft()
-            self._not_full.notify()
-            return item
+        item = self._items.get()
+        if item is _END:
+            self._items.put(_END)  # for the next taker
+            return None
+        self._room.put(None)
+        taken: T = item
+        return taken
 
     def close(self) -> None:
-        """No more items come: takers get what is left, then None."""
-        with self._not_empty:
-            self._closed = True
-            self._not_empty.notify_all()
-            self._not_full.notify_all()
+        """No more items come: takers get what is left, then None; blocked putters get False."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._items.put(_END)
+                self._room.put(_END)
 
 
 class LateTimer(threading.Thread):

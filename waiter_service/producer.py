@@ -68,7 +68,7 @@ class ReplyProducer:
         self._telemetry = telemetry
         self._on_crash = on_crash
         self._closing = threading.Event()
-        self._settling = threading.Lock()
+        self._acknowledged = 0
         self._troubles: deque[tuple[Answer, Reply, KafkaError]] = deque()
         self._sender = threading.Thread(
             target=self._guard, args=(self._send_all,), name=f"producer-{number}", daemon=True
@@ -106,7 +106,7 @@ class ReplyProducer:
         while (answer := self._replies.take()) is not None:
             if not self._topics.exists(answer.reply.topic):
                 self._telemetry.odd("unknown reply-to topic", f"{answer.job.place()} to {answer.reply.topic}")
-                self._settle(answer, answer.unacknowledged)
+                answer.job.finish()
                 continue
             for _ in range(answer.unacknowledged):
                 self._send(answer, hold_back=lambda: time.sleep(0.005))
@@ -130,6 +130,9 @@ class ReplyProducer:
     def _hear_all(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(POLL_S)
+            if self._acknowledged:
+                self._telemetry.count("replies", self._acknowledged)
+                self._acknowledged = 0
             for _ in range(len(self._troubles)):
                 self._refused(*self._troubles.popleft())
 
@@ -138,7 +141,7 @@ class ReplyProducer:
             # Not from in here: sending may have to wait for room, and only this thread's polling makes room.
             self._troubles.append((answer, reply, error))
             return
-        self._telemetry.count("replies")
+        self._acknowledged += 1
         self._settle(answer)
 
     def _refused(self, answer: Answer, reply: Reply, error: KafkaError) -> None:
@@ -168,12 +171,10 @@ class ReplyProducer:
     def _resend(self, answer: Answer) -> None:
         self._send(answer, hold_back=lambda: self._producer.poll(0.005))
 
-    def _settle(self, answer: Answer, replies: int = 1) -> None:
-        """Some of its replies need no more waiting; after the last, the request's offset may be committed."""
-        with self._settling:  # a reply can be refused in the sending thread while its twin is acknowledged
-            answer.unacknowledged -= replies
-            done = answer.unacknowledged == 0
-        if done:
+    def _settle(self, answer: Answer) -> None:
+        """One of its replies needs no more waiting; after the last, the request's offset may be committed."""
+        answer.unacknowledged -= 1
+        if answer.unacknowledged == 0:
             answer.job.finish()
 
     def _error(self, error: KafkaError) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import socket
+import sys
+import threading
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +17,10 @@ from tests.support import (
     Process,
     Waiter,
     assert_well_behaved,
+    await_answer,
     create_topics,
+    free_port,
+    http_post,
     locust,
     read_summary,
 )
@@ -123,32 +125,24 @@ def test_a_second_ctrl_c_reaches_the_workers(broker: str, topics: tuple[str, str
     assert requests["unfinished"] == 6
 
 
-def _post(url: str, **form: object) -> None:
-    data = urllib.parse.urlencode(form).encode()
-    urllib.request.urlopen(url, data, timeout=60).read()
-
-
 def test_runs_follow_one_another(broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path) -> None:
     """Start, stop, start in the web UI, the second start inside the first one's drain: two runs, both balanced."""
     waiter.start("--drop", "20%", wait="50ms")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["--web-port", str(port), "--web-host", "127.0.0.1", "--kafka-summary", str(tmp_path / "s.json")]
     with locust(broker, topics, CLOSED, *options, "--kafka-reply-timeout", "3", "--kafka-settle", "0.5") as run:
         run.await_line("Starting web interface")
         url = f"http://127.0.0.1:{port}"
-        time.sleep(1)
-        _post(f"{url}/swarm", user_count=10, spawn_rate=10)
+        await_answer(url)
+        start = [("user_count", 10), ("spawn_rate", 10)]
+        http_post(f"{url}/swarm", start)
         run.await_line(SPAWNED)
         time.sleep(2)
-        import threading
-
-        stopping = threading.Thread(target=_post, args=(f"{url}/stop",))  # answers when the drain is over
+        stopping = threading.Thread(target=http_post, args=(f"{url}/stop", []))  # answers when the drain is over
         stopping.start()
         run.await_line("draining:")
         # A POST can set any option: paths stay those of the command line, refused values are told.
-        _post(f"{url}/swarm", user_count=10, spawn_rate=10, kafka_summary=str(tmp_path / "other.json"))
+        http_post(f"{url}/swarm", [*start, ("kafka_summary", tmp_path / "other.json")])
         stopping.join()
         run.await_line(SPAWNED, times=2)
         time.sleep(2)
@@ -229,9 +223,7 @@ def test_a_worker_that_dies_is_accounted_for(
 ) -> None:
     """A worker killed with -9: what it had pending by its last report is LOST, the run is invalid, the books balance."""
     waiter.start("--drop", "100%")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     connect = ["--master-port", port]
     master = ["--master", "--expect-workers", "2", "--master-bind-port", port, "--headless", "-t", "14s", "-u", "8"]
     master += ["-r", "8", "--only-summary", "--kafka-summary", str(tmp_path / "s.json")]
@@ -278,8 +270,6 @@ def test_run_single_user(broker: str, topics: tuple[str, str], waiter: Waiter, t
         "        if n == 5: raise SystemExit(0)\n"
         "if __name__ == '__main__': run_single_user(Guest)\n"
     )
-    import sys
-
     with Process([sys.executable, str(script)]) as run:
         assert run.wait(30) == 0, run.output
     assert_well_behaved(run.output)

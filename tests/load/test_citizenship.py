@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -153,7 +152,7 @@ def test_the_web_ui_steers_a_run(
             time.sleep(2)
         http_post(f"http://127.0.0.1:{port}/stats/reset", [])
         time.sleep(2)
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/stop", timeout=60).read()
+        http_post(f"http://127.0.0.1:{port}/stop", [])
         run.await_line("The books balance")
         run.signal(signal.SIGTERM)
         assert run.wait() == 0, run.output

@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-lowest lint bench lock clean
+.PHONY: demo test test-lowest jaeger lint bench lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
 
-test: $(INSTALLED)
+test: jaeger
 	$(BIN)/pytest
+
+# The tests' real Jaeger: built once, with Go, into the user's cache.
+jaeger: $(INSTALLED)
+	$(BIN)/python -m tests.jaeger.server
 
 # The lowest versions that pyproject.toml admits, against the room where Locust's and librdkafka's ways show.
 test-lowest:

@@ -11,7 +11,7 @@ import gevent
 from confluent_kafka import KafkaException, Producer
 from gevent.hub import Waiter
 
-from locust_kafka.core.traceparent import traceparent_of
+from locust_kafka.core.traceparent import root_span_id, traceparent_of
 from locust_kafka.exchange import Live
 from locust_kafka.reply import CheckedReply, Reply, Sent
 
@@ -84,7 +84,7 @@ class KafkaClient:
         exchange.waiter = Waiter()
         exchange.deferred = catch_response
         try:
-            self._produce(exchange, value, key, headers, topic)
+            self._produce(exchange, value, key, headers)
             if exchange.outcome is None:
                 exchange.waiter.get()
         except BaseException:
@@ -125,7 +125,7 @@ class KafkaClient:
             exchange.check = lambda ended: on_reply(Reply(ended))
         if wait_for_ack:
             exchange.ack_waiter = Waiter()
-        self._produce(exchange, value, key, headers, topic)
+        self._produce(exchange, value, key, headers)
         if wait_for_ack and not exchange.acked_ns and exchange.outcome is None and exchange.ack_waiter is not None:
             exchange.ack_waiter.get()
         return Sent(exchange, waited=wait_for_ack)
@@ -167,24 +167,26 @@ class KafkaClient:
         if run.schedule is not None and self._arrival_ns is None:
             self.await_arrival()
             run.await_open()
-        trace_id, span_id = run.ids.new()
+        trace_id = run.ids.new()
         now = perf_counter_ns()
         intended_ns, self._arrival_ns = self._arrival_ns or now, None
         timeout_s = self._user.reply_timeout if timeout is None else timeout
+        topic = topic or self._user.request_topic
         exchange = Live(
-            trace_id, name or topic or self._user.request_topic, intended_ns, now,
-            intended_ns + int(timeout_s * 1e9), trace_id.decode(), span_id,
-        )  # fmt: skip
+            trace_id, name or topic, intended_ns, now, intended_ns + int(timeout_s * 1e9), trace_id.decode(), topic
+        )
+        exchange.sampled = run.tracer is not None and run.tracer.sample(trace_id, now)
         exchange.context = self._user.context()
         return exchange
 
-    def _produce(self, exchange: Live, value: Value, key: Value, headers: HeaderInput, topic: str | None) -> None:
+    def _produce(self, exchange: Live, value: Value, key: Value, headers: HeaderInput) -> None:
         run, producer = self._run, self._producer
         assert producer is not None
         key_bytes = _random_uuid() if key is None else _bytes(key)
         value_bytes = _bytes(value)
-        # Who samples is decided with tracing; until then the service is told that nobody records this trace.
-        traceparent = traceparent_of(exchange.trace_id.encode(), exchange.span_id, sampled=False)
+        exchange.key = key_bytes
+        trace_id = exchange.trace_id.encode()
+        traceparent = traceparent_of(trace_id, root_span_id(trace_id), exchange.sampled)
         all_headers: list[tuple[str, bytes | str]] = [
             ("traceparent", traceparent), ("reply-to", self._user.reply_topic.encode()), *_pairs(headers),
         ]  # fmt: skip
@@ -197,9 +199,9 @@ class KafkaClient:
                 exchange.sent_ns = perf_counter_ns()
                 try:
                     run.exchanges.poller.produce(
-                        producer, exchange, topic or self._user.request_topic,
-                        value=value_bytes, key=key_bytes, headers=all_headers,
-                    )  # fmt: skip
+                        producer, exchange, exchange.topic, value=value_bytes, key=key_bytes, headers=all_headers
+                    )
+                    exchange.produced_ns = perf_counter_ns()
                     return
                 except BufferError:
                     gevent.sleep(QUEUE_FULL_PAUSE_S)

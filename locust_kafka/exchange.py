@@ -18,6 +18,7 @@ from gevent.hub import Waiter
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Correlator, Exchange
+from locust_kafka.core.sampling import Reason
 from locust_kafka.errors import RunInvalid
 from locust_kafka.kafka.consumer import Heard, ReplyConsumer
 from locust_kafka.kafka.native import Handover
@@ -36,7 +37,12 @@ class Live(Exchange):
 
     Attributes:
         trace_id: its trace id as text.
-        span_id: the span id its request carries.
+        key: of its request.
+        topic: of its request.
+        sampled: whether its request told the service to record.
+        produced_ns: when produce() returned; 0 when it never did.
+        kept: why its spans are exported; None when they are not.
+        judged_ns: when its end was decided, if it is kept.
         acked_ns: when its delivery report came; 0 while it has not.
         delivery: partition, offset and append time (ms) of the request, from the delivery report.
         failure: why it was not delivered.
@@ -52,8 +58,8 @@ class Live(Exchange):
     """
 
     __slots__ = (
-        "ack_waiter", "acked_ns", "check", "context", "deferred", "delivery", "ear_lost", "failure", "received_ns",
-        "reply", "span_id", "trace_id", "verdict", "waiter",
+        "ack_waiter", "acked_ns", "check", "context", "deferred", "delivery", "ear_lost", "failure", "judged_ns",
+        "kept", "key", "produced_ns", "received_ns", "reply", "sampled", "topic", "trace_id", "verdict", "waiter",
     )  # fmt: skip
 
     def __init__(
@@ -64,11 +70,16 @@ class Live(Exchange):
         sent_ns: int,
         deadline_ns: int,
         trace_id: str,
-        span_id: bytes,
+        topic: str,
     ) -> None:
         super().__init__(correlation_id, name, intended_ns, sent_ns, deadline_ns)
         self.trace_id = trace_id
-        self.span_id = span_id
+        self.topic = topic
+        self.key: bytes | None = None
+        self.sampled = False
+        self.produced_ns = 0
+        self.kept: Reason | None = None
+        self.judged_ns = 0
         self.acked_ns = 0
         self.delivery: tuple[int, int, int] | None = None
         self.failure = ""

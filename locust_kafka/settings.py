@@ -66,6 +66,10 @@ OPTIONS = (
     Option("warmup", "0", "SECONDS", "leave requests of the first seconds out of the latency figures"),
     Option("rate", "", "PER_SECOND", "open model: arrivals per second in total; default: closed model"),
     Option("match", "traceparent", "RULE", "how a reply names its request: traceparent, key or header:NAME"),
+    Option("trace-rate", "10", "PER_SECOND", "the most exchanges a second that are traced from their start"),
+    Option("trace-keep", "10", "PER_SECOND", "the most slow, failed, late or duplicate ones a second kept besides"),
+    Option("trace-slow", "", "MS", "from when on an exchange is slow; default: its name's running p99"),
+    Option("trace-url", "", "URL", "link to a trace, with {trace_id} in it, for the summary", frozen=True),
     Option("summary", "", "FILE", "write the summary as JSON", frozen=True),
     Option("exchange-log", "", "FILE.csv[.gz]", "write a row per exchange and per later reply", frozen=True),
 )
@@ -115,6 +119,10 @@ class Settings:
     warmup_s: float
     rate: float | None
     match: str
+    trace_rate: float
+    trace_keep: float
+    trace_slow_ms: float | None
+    trace_url: str
     summary: str
     exchange_log: str
 
@@ -147,7 +155,6 @@ def parse(values: Mapping[str, Any]) -> Settings:
     match = text["kafka_match"]
     if match not in ("traceparent", "key") and not re.fullmatch(r"header:.+", match):
         raise SettingsError(f"--kafka-match {match!r} is unknown: use traceparent, key or header:NAME")
-    rate = text["kafka_rate"]
     return Settings(
         bootstrap=text["kafka_bootstrap"],
         config=read_properties(text["kafka_config"]) if text["kafka_config"] else {},
@@ -156,8 +163,12 @@ def parse(values: Mapping[str, Any]) -> Settings:
         reply_timeout_s=number("--kafka-reply-timeout", text["kafka_reply_timeout"], 0.001, 3600),
         settle_s=number("--kafka-settle", text["kafka_settle"], 0, 3600),
         warmup_s=number("--kafka-warmup", text["kafka_warmup"], 0, 86400),
-        rate=number("--kafka-rate", rate, 0.001, 1e7) if rate else None,
+        rate=_optional("--kafka-rate", text["kafka_rate"], 0.001, 1e7),
         match=match,
+        trace_rate=number("--kafka-trace-rate", text["kafka_trace_rate"], 0, 1e6),
+        trace_keep=number("--kafka-trace-keep", text["kafka_trace_keep"], 0, 1e6),
+        trace_slow_ms=_optional("--kafka-trace-slow", text["kafka_trace_slow"], 0.001, 1e7),
+        trace_url=_trace_url(text["kafka_trace_url"]),
         summary=_writable("--kafka-summary", text["kafka_summary"]),
         exchange_log=_writable("--kafka-exchange-log", text["kafka_exchange_log"]),
     )
@@ -176,6 +187,19 @@ def number(what: str, text: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise SettingsError(f"{what} {text!r} is refused: give a number from {low:g} to {high:g}")
     return value
+
+
+def _optional(what: str, text: str, low: float, high: float) -> float | None:
+    return number(what, text, low, high) if text else None
+
+
+def _trace_url(template: str) -> str:
+    if template and not (template.startswith(("http://", "https://")) and "{trace_id}" in template):
+        raise SettingsError(
+            f"--kafka-trace-url {template!r} is refused: give a URL with {{trace_id}} in it, "
+            "as in http://localhost:16686/trace/{trace_id}"
+        )
+    return template
 
 
 def read_properties(path: str) -> dict[str, str]:

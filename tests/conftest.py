@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from locust_kafka.embedded import EmbeddedKafka
+from tests.jaeger.server import Jaeger
 from tests.support import Waiter, create_topics
 
 # A shared machine may stall in any example: a deadline would test the machine.
@@ -57,3 +58,10 @@ def _docker_answers() -> bool:
     except Exception:  # no daemon has many faces
         return False
     return True
+
+
+@pytest.fixture(scope="session")
+def jaeger() -> Iterator[Jaeger]:
+    """A real Jaeger."""
+    with Jaeger() as server:
+        yield server

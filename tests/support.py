@@ -93,10 +93,10 @@ class Waiter:
         self.topics = topics
         self.processes: list[Process] = []
 
-    def start(self, *options: str, wait: str = "0ms", ready: bool = True) -> Process:
+    def start(self, *options: str, wait: str = "0ms", ready: bool = True, **environment: str) -> Process:
         command = [sys.executable, "-m", "waiter_service", "--bootstrap", self.bootstrap, "--wait", wait]
         command += ["--request-topic", self.topics[0], "--reply-topic", self.topics[1], "--group", self.topics[0]]
-        process = Process([*command, *options])
+        process = Process([*command, *options], **environment)
         self.processes.append(process)
         if ready:
             process.await_line("ready:")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
 
+from waiter_service import tracing
 from waiter_service.service import Service
 from waiter_service.settings import parse
 from waiter_service.telemetry import logger
@@ -25,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stream=sys.stderr,
     )
     try:
-        service = Service(settings)
-    except KafkaUnavailable as error:
+        service = Service(settings, tracing.start(os.environ))
+    except (KafkaUnavailable, tracing.TracingUnavailable) as error:
         logger.error("%s", error)
         sys.exit(1)
     except KafkaException as error:

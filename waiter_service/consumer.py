@@ -14,6 +14,7 @@ from waiter_service.job import Finished, Job
 from waiter_service.offsets import OffsetTracker
 from waiter_service.pipeline import BoundedQueue
 from waiter_service.telemetry import Telemetry, logger
+from waiter_service.tracing import Tracing
 
 BATCH = 200
 # Held back longer than this, a consumer pauses its partitions and goes on polling, so that max.poll.interval.ms
@@ -31,6 +32,7 @@ class RequestConsumer(threading.Thread):
         topic: the request topic.
         requests: the queue to the waiter threads.
         telemetry: counters.
+        tracing: spans; None for none.
         on_crash: is called when the thread cannot go on.
     """
 
@@ -41,6 +43,7 @@ class RequestConsumer(threading.Thread):
         topic: str,
         requests: BoundedQueue[Job],
         telemetry: Telemetry,
+        tracing: Tracing | None,
         on_crash: Callable[[BaseException], None],
     ) -> None:
         super().__init__(name=f"consumer-{number}", daemon=True)
@@ -52,6 +55,7 @@ class RequestConsumer(threading.Thread):
         self._topic = topic
         self._requests = requests
         self._telemetry = telemetry
+        self._tracing = tracing
         self._on_crash = on_crash
         self._trackers: dict[int, OffsetTracker] = {}
         self._finished: Finished = deque()
@@ -103,9 +107,10 @@ class RequestConsumer(threading.Thread):
         """Move the backlog into the request queue; when that stays full, pause and keep polling."""
         paused = False
         while self._backlog:
-            self._backlog[0].queued_ns = time.perf_counter_ns()
-            if self._requests.put(self._backlog[0], PATIENCE_S):
-                self._backlog.popleft()
+            if self._requests.reserve(PATIENCE_S):
+                job = self._backlog.popleft()
+                job.queued_ns = time.perf_counter_ns()
+                self._requests.add(job)
                 continue
             if not paused:
                 self._telemetry.count("pauses: request queue full")
@@ -157,6 +162,7 @@ class RequestConsumer(threading.Thread):
             self._trackers[partition.partition] = OffsetTracker(partition.partition)
         self._newly_assigned = True
         self._telemetry.count("rebalances")
+        self._mark("assigned", partitions)
         logger.info("%s was assigned partitions %s", self.name, sorted(p.partition for p in partitions))
         self.assigned.set()
 
@@ -173,14 +179,21 @@ class RequestConsumer(threading.Thread):
             if tracker := self._trackers.pop(partition.partition, None):
                 tracker.revoked = True
                 unanswered += tracker.pending
+        self._mark(how, partitions)
         logger.info(
             "%s %s partitions %s; %d unanswered requests there are left to the next owner",
             self.name, how, sorted(p.partition for p in partitions), unanswered,
         )  # fmt: skip
 
+    def _mark(self, what: str, partitions: list[TopicPartition], **attributes: str) -> None:
+        if self._tracing is not None:
+            numbers = ",".join(str(partition.partition) for partition in partitions)
+            self._tracing.mark(f"{what} {self._topic}", consumer=self.name, partitions=numbers, **attributes)
+
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         if error is not None:
             self._telemetry.odd("commit failed", str(error))
+            self._mark("commit failed", partitions, error=str(error))
         else:
             self._telemetry.count("commits", len(partitions))
 

@@ -74,11 +74,17 @@ def answer(request: Understood, key: bytes | None, span_id: bytes, timing: bytes
     """
     headers: list[tuple[str, str | bytes | None]] = [(wire.SERVER_TIMING, timing)]
     if request.context is not None:
-        headers.insert(0, (wire.TRACEPARENT, request.context.child(span_id)))
+        headers.insert(0, (wire.TRACEPARENT, request.context.unrecorded(span_id)))
     if request.plan.error:
         headers.append((wire.ERROR, b"injected"))
     value = b"I have been waiting %.0f ms for %s" % (request.plan.wait_ms, request.name)
     return Reply(request.reply_to, request.reply_partition, key, value, headers)
+
+
+def recorded(reply: Reply, traceparent: bytes) -> Reply:
+    """The same reply under the span that sends it."""
+    headers = [header for header in reply.headers if header[0] != wire.TRACEPARENT]
+    return reply._replace(headers=[(wire.TRACEPARENT, traceparent), *headers])
 
 
 def shortened(reply: Reply) -> Reply:

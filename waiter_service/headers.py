@@ -26,9 +26,9 @@ class TraceContext(NamedTuple):
     span_id: bytes
     flags: int
 
-    def child(self, span_id: bytes) -> bytes:
-        """The traceparent that a child span (16 hex digits) sends on."""
-        return b"00-%s-%s-%02x" % (self.trace_id, span_id, self.flags)
+    def unrecorded(self, span_id: bytes) -> bytes:
+        """The traceparent that a child (16 hex digits) sends on when it records no span: not sampled, rest kept."""
+        return b"00-%s-%s-%02x" % (self.trace_id, span_id, self.flags & ~1)
 
 
 def last(headers: Headers, name: str) -> bytes | None:

@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from opentelemetry.trace import Span
+
 from waiter_service.handler import Reply
 from waiter_service.offsets import OffsetTracker
 
@@ -22,7 +24,8 @@ class Job:
         tracker: of the assignment under which it was read.
         finished: where to say that it is done.
         received_ns: when the consumer got it (time.perf_counter_ns).
-        queued_ns: when it went into the request queue.
+        queued_ns: when the request queue had room for it.
+        span: of its processing; None when it is not recorded.
     """
 
     message: Any
@@ -30,10 +33,13 @@ class Job:
     finished: Finished
     received_ns: int
     queued_ns: int = 0
+    span: Span | None = None
 
     def finish(self) -> None:
         """Every reply was acknowledged, or none will be sent: its offset may be committed."""
         self.finished.append((self.tracker, self.message.offset()))
+        if self.span is not None:
+            self.span.end()
 
     def place(self) -> str:
         """Where it stands, for messages to people."""

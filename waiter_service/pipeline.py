@@ -51,6 +51,10 @@ class BoundedQueue(Generic[T]):
         Returns:
             False when there was no room in time, or the queue was closed: the item was not added.
         """
+        return self.reserve(timeout_s) and self.add(item)
+
+    def reserve(self, timeout_s: float | None = None) -> bool:
+        """Wait for room; True obliges to `add` an item."""
         try:
             token = self._room.get_nowait()
         except Empty:
@@ -64,6 +68,10 @@ class BoundedQueue(Generic[T]):
                     self.blocked_ns += time.perf_counter_ns() - began
         if token is _END:
             self._room.put(_END)
+        return not self._closed
+
+    def add(self, item: T) -> bool:
+        """Fill the room that was reserved; False when the queue was closed meanwhile."""
         if self._closed:
             return False
         self._items.put(item)

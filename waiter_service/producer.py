@@ -10,12 +10,14 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from opentelemetry.trace import Span
 
-from waiter_service.handler import SHORT_BYTES, Reply, by_key, shortened
+from waiter_service.handler import SHORT_BYTES, Reply, by_key, recorded, shortened
 from waiter_service.job import Answer
 from waiter_service.pipeline import BoundedQueue
 from waiter_service.telemetry import Telemetry
 from waiter_service.topics import KnownTopics
+from waiter_service.tracing import Tracing, sent
 
 POLL_S = 0.1
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
@@ -50,6 +52,7 @@ class ReplyProducer:
         replies: the queue of answers; closing it ends the sending thread.
         topics: knows which topics exist.
         telemetry: counters.
+        tracing: spans; None for none.
         on_crash: is called when a thread cannot go on.
     """
 
@@ -60,12 +63,14 @@ class ReplyProducer:
         replies: BoundedQueue[Answer],
         topics: KnownTopics,
         telemetry: Telemetry,
+        tracing: Tracing | None,
         on_crash: Callable[[BaseException], None],
     ) -> None:
         self._producer = Producer({**config, "error_cb": self._error})
         self._replies = replies
         self._topics = topics
         self._telemetry = telemetry
+        self._tracing = tracing
         self._on_crash = on_crash
         self._closing = threading.Event()
         self._acknowledged = 0
@@ -112,19 +117,22 @@ class ReplyProducer:
                 self._send(answer, hold_back=lambda: time.sleep(0.005))
 
     def _send(self, answer: Answer, hold_back: Callable[[], object]) -> None:
-        reply = answer.reply
+        reply, span = answer.reply, None
+        if self._tracing is not None and (begun := self._tracing.send(answer.job, reply.topic)) is not None:
+            span, traceparent = begun
+            reply = recorded(reply, traceparent)
         place: dict[str, Any] = {} if reply.partition is None else {"partition": reply.partition}
         while True:
             try:
                 self._producer.produce(
                     reply.topic, reply.value, key=reply.key, headers=reply.headers,
-                    on_delivery=partial(self._delivered, answer, reply), **place,
+                    on_delivery=partial(self._delivered, answer, answer.reply, span), **place,
                 )  # fmt: skip
                 return
             except BufferError:
                 hold_back()  # librdkafka's queue is full
             except KafkaException as refused:
-                self._troubles.append((answer, reply, refused.args[0]))
+                self._delivered(answer, answer.reply, span, refused.args[0], None)
                 return
 
     def _hear_all(self) -> None:
@@ -136,7 +144,11 @@ class ReplyProducer:
             for _ in range(len(self._troubles)):
                 self._refused(*self._troubles.popleft())
 
-    def _delivered(self, answer: Answer, reply: Reply, error: KafkaError | None, _message: Message) -> None:
+    def _delivered(
+        self, answer: Answer, reply: Reply, span: Span | None, error: KafkaError | None, message: Message | None
+    ) -> None:
+        if span is not None:
+            sent(span, message, error)
         if error is not None:
             # Not from in here: sending may have to wait for room, and only this thread's polling makes room.
             self._troubles.append((answer, reply, error))

@@ -14,6 +14,7 @@ from waiter_service.producer import ReplyProducer
 from waiter_service.settings import Settings
 from waiter_service.telemetry import Telemetry, logger
 from waiter_service.topics import KnownTopics, ensure_topics
+from waiter_service.tracing import Tracing
 from waiter_service.waiting import Waiter
 
 
@@ -25,7 +26,7 @@ class Service:
         KafkaException: librdkafka refused a setting.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: Tracing | None) -> None:
         self.telemetry = Telemetry()
         self.crash: BaseException | None = None
         """What ended a thread that must not end; the service stops with it."""
@@ -41,11 +42,14 @@ class Service:
         self._requests: BoundedQueue[Job] = BoundedQueue("request queue", settings.request_queue)
         self._replies: BoundedQueue[Answer] = BoundedQueue("reply queue", settings.reply_queue)
         self._late = LateTimer(self._replies.put)  # type: ignore[arg-type] # it hands on what it was given: answers
-        waiter = Waiter(settings.behaviour, settings.reply_topic, self._replies, self._late, self.telemetry)
+        self._tracing = tracing
+        waiter = Waiter(settings.behaviour, settings.reply_topic, self._replies, self._late, self.telemetry, tracing)
         self._waiters = Stage("waiter", settings.waiters, self._requests, waiter.work, self._crashed)
         topics = KnownTopics(settings.client_config("consumer"))
         self._producers = [
-            ReplyProducer(n + 1, producer_config(settings), self._replies, topics, self.telemetry, self._crashed)
+            ReplyProducer(
+                n + 1, producer_config(settings), self._replies, topics, self.telemetry, tracing, self._crashed
+            )
             for n in range(settings.producers)
         ]
         self._consumers = [
@@ -55,6 +59,7 @@ class Service:
                 settings.request_topic,
                 self._requests,
                 self.telemetry,
+                tracing,
                 self._crashed,
             )
             for n in range(settings.consumers)
@@ -125,6 +130,8 @@ class Service:
                 "(%d replies unacknowledged); their offsets are not committed: the group's next owner answers them",
                 undrained, self._settings.shutdown_timeout_s, unacknowledged,
             )  # fmt: skip
+        if self._tracing is not None:
+            self._tracing.close()
         logger.info("stopped: %s", self.status())
         return not undrained and not unacknowledged
 

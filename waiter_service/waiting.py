@@ -11,6 +11,7 @@ from waiter_service.headers import server_timing
 from waiter_service.job import Answer, Job
 from waiter_service.pipeline import BoundedQueue, LateTimer
 from waiter_service.telemetry import Telemetry
+from waiter_service.tracing import Tracing
 
 
 class Waiter:
@@ -23,12 +24,14 @@ class Waiter:
         replies: BoundedQueue[Answer],
         late: LateTimer,
         telemetry: Telemetry,
+        tracing: Tracing | None,
     ) -> None:
         self._behaviour = behaviour
         self._default_topic = default_topic
         self._replies = replies
         self._late = late
         self._telemetry = telemetry
+        self._tracing = tracing
 
     def work(self, job: Job) -> None:
         """Wait for one request and pass its answer on; blocks while the reply queue is full."""
@@ -42,15 +45,21 @@ class Waiter:
         request = understand(key, message.value(), message.headers() or [], self._behaviour, self._default_topic)
         for oddity in request.oddities:
             self._telemetry.odd(oddity, job.place())
+        if self._tracing is not None:
+            self._tracing.process(job, request)
         plan = request.plan
         if plan.wait_ms > 0:
             time.sleep(plan.wait_ms / 1000)
+        waited_ns = time.perf_counter_ns()
+        if self._tracing is not None:
+            self._tracing.wait(job, plan.wait_ms, taken_ns, waited_ns)
         if plan.replies == 0:
             self._telemetry.count("fault: dropped")
             job.finish()
             return
-        waited_ms = (time.perf_counter_ns() - taken_ns) / 1e6
-        timing = server_timing((taken_ns - job.queued_ns) / 1e6, waited_ms, (job.queued_ns - job.received_ns) / 1e6)
+        timing = server_timing(
+            (taken_ns - job.queued_ns) / 1e6, (waited_ns - taken_ns) / 1e6, (job.queued_ns - job.received_ns) / 1e6
+        )
         reply = answer(request, key, os.urandom(8).hex().encode(), timing)
         done = Answer(job, reply, unacknowledged=plan.replies)
         self._count_faults(plan.replies, plan.error, late=plan.late_s > 0)

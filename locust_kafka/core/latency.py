@@ -67,19 +67,24 @@ class LatencySeries:
             "mean": round(self._sum_ns / self.count / 1e6, 6),
             "min": low,
         }
-        # The nearest rank: the smallest value that at least the share of all values does not pass.
-        ranks = {name: -(-self.count * per_mille // 1000) for name, per_mille in PERCENTILES.items()}
-        seen, ordered = 0, iter(sorted(self._counts.items()))
-        us = 0
-        for name, rank in ranks.items():
-            while seen < rank:
+        for name, ns in zip(PERCENTILES, self.percentiles_ns(tuple(PERCENTILES.values())), strict=True):
+            result[name] = ns / 1e6
+        result["max"] = high
+        return result
+
+    def percentiles_ns(self, per_mille: tuple[int, ...]) -> list[int]:
+        """Nearest-rank percentiles in ns, for ascending shares in per mille; of a series that is not empty."""
+        found: list[int] = []
+        seen, us, ordered = 0, 0, iter(sorted(self._counts.items()))
+        for share in per_mille:
+            # The nearest rank: the smallest value that at least the share of all values does not pass.
+            while seen < -(-self.count * share // 1000):
                 us, count = next(ordered)
                 seen += count
             # As HdrHistogram does, the bucket's upper edge: latency is rather overstated; but never past the maximum.
-            upper_us = us + (1 << max(0, us.bit_length() - 11)) - 1
-            result[name] = min(max(upper_us / 1000, low), high)
-        result["max"] = high
-        return result
+            upper_ns = (us + (1 << max(0, us.bit_length() - 11)) - 1) * 1000
+            found.append(min(max(upper_ns, self._min_ns), self._max_ns))
+        return found
 
     def to_wire(self) -> dict[str, Any]:
         """For the master: plain numbers and the encoded histogram."""

@@ -5,20 +5,29 @@ Source of the rules: W3C Trace Context level 2, sections 3.2 (traceparent) and 3
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _NO_TRACE = b"0" * 32
 _NO_SPAN = b"0" * 16
 
-GENERATION_DIGITS = 8
-"""How many leading hex digits of our trace ids name the process and run."""
+_MOST_METRICS = 20  # of a header that somebody else wrote
 
 
-def trace_id_of(traceparent: bytes | None) -> bytes | None:
-    """The trace id (32 lower-case hex digits) of a traceparent; None for what W3C refuses.
+class TraceContext(NamedTuple):
+    """A parsed traceparent: trace id and span id as lower-case hex digits, flags as a number."""
+
+    trace_id: bytes
+    span_id: bytes
+    flags: int
+
+
+def parse_traceparent(traceparent: bytes | None) -> TraceContext | None:
+    """What a traceparent says; None for what W3C refuses.
 
     Accepted: version 00 with exactly four fields, a later version with more.  Refused: version ff, all-zero ids,
     upper case, any other shape.
@@ -28,17 +37,41 @@ def trace_id_of(traceparent: bytes | None) -> bytes | None:
     match = _TRACEPARENT.fullmatch(traceparent)
     if match is None:
         return None
-    version, trace_id, span_id, _flags, tail = match.groups()
+    version, trace_id, span_id, flags, tail = match.groups()
     if version == b"ff" or (version == b"00" and tail is not None):
         return None
     if trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
-    return trace_id
+    return TraceContext(trace_id, span_id, int(flags, 16))
+
+
+def trace_id_of(traceparent: bytes | None) -> bytes | None:
+    """The trace id (32 lower-case hex digits) of a traceparent; None for what `parse_traceparent` refuses."""
+    context = parse_traceparent(traceparent)
+    return None if context is None else context.trace_id
 
 
 def traceparent_of(trace_id: bytes, span_id: bytes, sampled: bool) -> bytes:
     """A version 00 traceparent; the ids as 32 and 16 hex digits."""
     return b"00-%b-%b-%b" % (trace_id, span_id, b"01" if sampled else b"00")
+
+
+def root_span_id(trace_id: bytes) -> bytes:
+    """The span id that our request carries: the last 16 digits of its trace id, so that nobody has to remember it."""
+    return trace_id[16:]
+
+
+def parse_server_timing(header: bytes | None) -> list[tuple[str, float]]:
+    """Names and durations (ms) of a Server-Timing header (W3C Server Timing); metrics without `dur` are left out."""
+    found = []
+    for metric in (header or b"").decode("ascii", "replace").split(",")[:_MOST_METRICS]:
+        name, *parameters = (part.strip() for part in metric.split(";"))
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if name and key.strip().lower() == "dur":
+                with contextlib.suppress(ValueError):
+                    found.append((name, float(value.strip().strip('"'))))
+    return found
 
 
 class TraceIds:
@@ -60,10 +93,9 @@ class TraceIds:
         self.generation = generation.hex().encode()
         """The 8 hex digits all ids of this run begin with."""
 
-    def new(self) -> tuple[bytes, bytes]:
-        """A new trace id (32 hex digits) and span id (16 hex digits)."""
-        digits = self._entropy(20).hex().encode()
-        span_id = digits[24:]
-        if span_id == _NO_SPAN:
+    def new(self) -> bytes:
+        """A new trace id, 32 hex digits; its last 16 are a valid span id too."""
+        digits = self._entropy(12).hex().encode()
+        if digits.endswith(_NO_SPAN):
             return self.new()
-        return self.generation + digits[:24], span_id
+        return self.generation + digits

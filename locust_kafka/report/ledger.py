@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from locust_kafka.core.books import Books, Equation, equations
+from locust_kafka.core.examples import Example, Examples
 from locust_kafka.core.latency import LatencySeries
 
 SERIES = ("e2e", "e2e_matched", "send", "late", "duplicate")
@@ -69,6 +70,8 @@ class Ledger:
         names: the second entry: the same per request name, counted by the reports.
         notes: counters beside the books, by the words the summary uses.
         invalid: sentences that say why the run cannot be trusted; empty for a good run.
+        examples: exchanges worth looking at; with tracing on, only such as are in the trace store.
+        trace_url: template of a link to a trace; "" for none.
         since: since when the latency series count, in words; empty for the whole run.
     """
 
@@ -78,6 +81,8 @@ class Ledger:
         self.names: dict[str, NameLedger] = {}
         self.notes: dict[str, int] = {}
         self.invalid: list[str] = []
+        self.examples = Examples()
+        self.trace_url = ""
         self.since = ""
         self.duration_s = 0.0
 
@@ -122,6 +127,8 @@ class Ledger:
         for what, times in other.notes.items():
             self.note(what, times)
         self.invalid.extend(other.invalid)
+        self.examples.merge(other.examples.all())
+        self.trace_url = self.trace_url or other.trace_url
         self.since = self.since or other.since
         self.duration_s = max(self.duration_s, other.duration_s)
 
@@ -133,6 +140,8 @@ class Ledger:
             "names": {name: entry.to_wire() for name, entry in self.names.items()},
             "notes": self.notes,
             "invalid": self.invalid,
+            "examples": [tuple(example) for example in self.examples.all()],
+            "trace_url": self.trace_url,
             "since": self.since,
             "duration_s": self.duration_s,
         }
@@ -146,6 +155,8 @@ class Ledger:
         ledger.names = {name: NameLedger.from_wire(entry) for name, entry in data["names"].items()}
         ledger.notes = dict(data["notes"])
         ledger.invalid = list(data["invalid"])
+        ledger.examples.merge(Example(*example) for example in data["examples"])
+        ledger.trace_url = data["trace_url"]
         ledger.since = data["since"]
         ledger.duration_s = data["duration_s"]
         return ledger

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Past
+from locust_kafka.core.examples import SLOWEST, Example
 from locust_kafka.errors import NotReady
 from locust_kafka.report.exchange_log import ExchangeLog, place_of
 from locust_kafka.report.ledger import Ledger
@@ -15,6 +16,7 @@ from locust_kafka.report.statistics import Failure, Statistics
 
 if TYPE_CHECKING:
     from locust_kafka.exchange import Live
+    from locust_kafka.tracing.tracer import Tracer
 
 logger = logging.getLogger("locust_kafka")
 
@@ -35,9 +37,10 @@ class Outlet:
         self.statistics = statistics
         self.measure_from_ns = 0
         """Exchanges that were to start before this are left out of the latencies (warm-up)."""
+        self.tracer: Tracer | None = None
         self._log: ExchangeLog | None = None
         self._match = match
-        self._rows_waiting: set[Live] = set()
+        self._unacked: set[Live] = set()
         self._examples: dict[tuple[str, str], str] = {}
         self._first_unmatched_ns = 0
         self._unmatched = 0
@@ -66,12 +69,12 @@ class Outlet:
         self.ledger.replies_read += 1
 
     def acked(self, exchange: Live) -> None:
-        """The delivery report came; a row that waited for it can be written."""
+        """The delivery report came; what waited for it can be told."""
         if exchange.acked_ns and exchange.intended_ns >= self.measure_from_ns:
             self.ledger.name(exchange.name).send.record(exchange.acked_ns - exchange.sent_ns)
-        if exchange in self._rows_waiting:
-            self._rows_waiting.remove(exchange)
-            self._row(exchange)
+        if exchange in self._unacked:
+            self._unacked.remove(exchange)
+            self._complete(exchange)
 
     def ended(self, exchange: Live) -> None:
         """An exchange ended."""
@@ -97,12 +100,15 @@ class Outlet:
             )
         if not exchange.deferred:
             self.report(exchange, self._judgement(exchange))
-        # A reply can beat its request's ack: the row waits for the ack, so that none is said never to have come.
-        if self._log is not None:
+        kept = self.tracer is not None and self.tracer.judge(exchange)
+        if self.tracer is None or kept:  # an example that nobody can look at is none
+            self._exemplify(exchange)
+        # A reply can beat its request's ack: what is told waits for the ack, so that none is said never to have come.
+        if kept or self._log is not None:
             if exchange.acked_ns or exchange.failure:
-                self._row(exchange)
+                self._complete(exchange)
             else:
-                self._rows_waiting.add(exchange)
+                self._unacked.add(exchange)
 
     def report(self, exchange: Live, failure: Failure) -> None:
         """Locust's row for an ended exchange; `failure` as the user's check sees it, or by the outcome."""
@@ -141,6 +147,11 @@ class Outlet:
         else:
             words = "reply to a request reported undelivered"
             self.statistics.remark(past.name, self._with_example(past.name, words, trace_id))
+        if self.tracer is not None:
+            trace_id = self.tracer.further(correlation_id, past, verdict, message, received_ns)
+        if trace_id:
+            kind = f"{verdict.name.lower()} reply"
+            self.ledger.examples.add(Example(kind, past.name, latency_ns, trace_id))
         if self._log is not None:
             self._log.row(
                 trace_id, past.name, past.intended_ns, past.sent_ns, 0, received_ns, None, place_of(message), "",
@@ -174,21 +185,27 @@ class Outlet:
         """Begin the latency series anew."""
         for entry in self.ledger.names.values():
             entry.forget_latencies()
+        self.ledger.examples.forget_slowest()
         self.ledger.since = since
 
     def flush(self) -> None:
         """Pass the batches on to Locust and to the log file."""
         self.statistics.flush()
+        if self.tracer is not None:
+            self.tracer.refresh(self.ledger)
         if self._log is not None:
             self._log.flush()
 
     def close(self) -> None:
         """The last flush."""
         self.statistics.flush()
+        for exchange in self._unacked:  # their acks never came
+            self._complete(exchange)
+        self._unacked.clear()
+        if self.tracer is not None:
+            self.tracer.close(self.ledger)
+            self.tracer = None
         if self._log is not None:
-            for exchange in self._rows_waiting:  # their acks never came
-                self._row(exchange)
-            self._rows_waiting.clear()
             self._log.close()
             self._log = None
 
@@ -201,6 +218,15 @@ class Outlet:
         except Exception as error:
             return error
         return str(complaint) if complaint else None
+
+    def _exemplify(self, exchange: Live) -> None:
+        examples, latency_ns = self.ledger.examples, exchange.latency_ns
+        if exchange.outcome is not Outcome.MATCHED:
+            assert exchange.outcome is not None
+            kind = exchange.outcome.name.lower().replace("_", " ")
+            examples.add(Example(kind, exchange.name, latency_ns, exchange.trace_id))
+        elif latency_ns > examples.slower_than_ns and exchange.intended_ns >= self.measure_from_ns:
+            examples.add(Example(SLOWEST, exchange.name, latency_ns, exchange.trace_id))
 
     def _late(self, name: str, trace_id: str, latency_ns: int, intended_ns: int) -> None:
         if intended_ns >= self.measure_from_ns:
@@ -216,11 +242,17 @@ class Outlet:
             self._examples[key] = f"{what} (for example {trace_id})"
         return self._examples[key]
 
-    def _row(self, exchange: Live) -> None:
-        assert self._log is not None
+    def _complete(self, exchange: Live) -> None:
+        """All that can be known of an ended exchange is known."""
+        if self.tracer is not None and exchange.kept is not None:
+            self.tracer.tell(exchange)
+        if self._log is not None:
+            self._row(self._log, exchange)
+
+    def _row(self, log: ExchangeLog, exchange: Live) -> None:
         assert exchange.outcome is not None
         shown = exchange.correlation_id.decode("ascii", "backslashreplace")
-        self._log.row(
+        log.row(
             shown, exchange.name, exchange.intended_ns, exchange.sent_ns, exchange.acked_ns,
             exchange.received_ns, exchange.delivery, place_of(exchange.reply) if exchange.reply is not None else None,
             exchange.outcome.name, exchange.verdict.name if exchange.verdict is not None else "",

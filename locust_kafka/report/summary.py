@@ -48,10 +48,25 @@ def to_json(ledger: Ledger) -> dict[str, Any]:
         **_measured(ledger.whole()),
         "names": {name: {**entry.books.to_dict(), **_measured(entry)} for name, entry in sorted(ledger.names.items())},
         "notes": ledger.notes,
+        "examples": [
+            {
+                "kind": example.kind,
+                "name": example.name,
+                "latency_ms": example.latency_ns / 1e6,
+                "trace_id": example.trace_id,
+                "link": link(ledger, example.trace_id),
+            }
+            for example in ledger.examples.all()
+        ],
         "latency_since": ledger.since,
         "duration_s": round(ledger.duration_s, 3),
         "equations": [{"text": law.text, "holds": law.holds} for law in ledger.equations(closed=True)],
     }
+
+
+def link(ledger: Ledger, trace_id: str) -> str:
+    """Where a trace can be seen (`--kafka-trace-url`); "" when nobody said."""
+    return ledger.trace_url.replace("{trace_id}", trace_id)
 
 
 def write(ledger: Ledger, path: str) -> None:
@@ -91,6 +106,12 @@ def lines(ledger: Ledger) -> list[str]:
     if ledger.notes:
         result += ["", "Beside the books"]
         result += [f"  {what:<48} {times:>9}" for what, times in sorted(ledger.notes.items())]
+    if examples := ledger.examples.all():
+        result += ["", "Worth a look"]
+        result += [
+            f"  {e.kind:<16} {e.name:<20.20} {e.latency_ns / 1e6:>10.1f} ms  {link(ledger, e.trace_id) or e.trace_id}"
+            for e in examples
+        ]
     result += ["", "The books balance" if ledger.balanced(closed=True) else "THE BOOKS DO NOT BALANCE"]
     result += [f"  {'ok ' if law.holds else 'BAD'} {law.text}" for law in ledger.equations(closed=True)]
     result += [f"INVALID RUN: {sentence}" for sentence in ledger.invalid]

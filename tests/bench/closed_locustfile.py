@@ -1,7 +1,8 @@
-"""Closed model as fast as it goes; prints its own rate, CPU and memory over the measured seconds."""
+"""As fast as it goes (or at --kafka-rate); prints its own rate, CPU and memory over the measured seconds."""
 
 import json
 import os
+from time import perf_counter
 
 import gevent
 import psutil
@@ -10,8 +11,9 @@ from locust import events, task
 from locust_kafka import KafkaUser
 from locust_kafka.plugin import Plugin
 
-WARM_S, MEASURE_S = 6, 8
+WARM_S, MEASURE_S = float(os.environ.get("WARM_S", "6")), float(os.environ.get("MEASURE_S", "8"))
 VALUE = b"x" * 200
+LAG_PAUSE_S = 0.002
 
 
 class Guest(KafkaUser):
@@ -25,15 +27,26 @@ class Guest(KafkaUser):
 @events.init.add_listener
 def measure(environment: object, **_kwargs: object) -> None:
     """Look at this process from within, after the warm-up."""
+    lags: list[float] = []
+
+    def feel() -> None:
+        while True:
+            before = perf_counter()
+            gevent.sleep(LAG_PAUSE_S)
+            lags.append(perf_counter() - before - LAG_PAUSE_S)
 
     def look() -> None:
         process = psutil.Process()
         gevent.sleep(WARM_S)
         run = Plugin.instance.current_run()
+        lags.clear()
         cpu, count = sum(process.cpu_times()[:2]), run.ledger.total.ended
         gevent.sleep(MEASURE_S)
         cpu, count = sum(process.cpu_times()[:2]) - cpu, run.ledger.total.ended - count
-        rss = process.memory_info().rss / 1e6
-        print("BENCH", json.dumps({"rate": count / MEASURE_S, "cpu_us": cpu / count * 1e6, "rss_mb": rss}), flush=True)
+        figures = {"rate": count / MEASURE_S, "cpu_us": cpu / count * 1e6, "rss_mb": process.memory_info().rss / 1e6}
+        figures["lag_ms"] = sorted(lags)[len(lags) * 999 // 1000] * 1e3 if lags else 0
+        print("BENCH", json.dumps(figures), flush=True)
 
     gevent.spawn(look)
+    if os.environ.get("LAG"):
+        gevent.spawn(feel)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from locust_kafka.core.books import Books, Outcome, Verdict, equations
 from locust_kafka.core.latency import LatencySeries, bucket_us
 from locust_kafka.core.schedule import DITHER_NS, Schedule
-from locust_kafka.core.traceparent import TraceIds, trace_id_of, traceparent_of
+from locust_kafka.core.traceparent import TraceIds, root_span_id, trace_id_of, traceparent_of
 from locust_kafka.report.ledger import Ledger
 
 HDR = HdrHistogram(1, 10**11, 3)
@@ -22,18 +22,18 @@ LATENCIES = st.lists(st.integers(0, 10**12), min_size=1, max_size=200)
 def test_ids_carry_their_generation_and_are_readable() -> None:
     """New ids are valid by the W3C rules, differ, and begin with the run's prefix."""
     ids = TraceIds()
-    pairs = [ids.new() for _ in range(1000)]
-    assert len({trace_id for trace_id, _ in pairs}) == 1000
-    for trace_id, span_id in pairs:
+    drawn = [ids.new() for _ in range(1000)]
+    assert len(set(drawn)) == 1000
+    for trace_id in drawn:
         assert trace_id.startswith(ids.generation)
-        assert trace_id_of(traceparent_of(trace_id, span_id, sampled=True)) == trace_id
+        assert trace_id_of(traceparent_of(trace_id, root_span_id(trace_id), sampled=True)) == trace_id
 
 
 def test_an_all_zero_span_id_is_never_sent() -> None:
-    """W3C forbids it, so the ids are drawn again."""
-    draws = [b"\1\2\3\4", b"\5" * 12 + b"\0" * 8, b"\6" * 20]
+    """W3C forbids it, and the root's span id is the trace id's end: so the ids are drawn again."""
+    draws = [b"\1\2\3\4", b"\5" * 4 + b"\0" * 8, b"\6" * 12]
     ids = TraceIds(lambda _count: draws.pop(0))
-    assert ids.new() == (b"01020304" + b"06" * 12, b"06" * 8)
+    assert ids.new() == b"01020304" + b"06" * 12
 
 
 def test_forbidden_traceparents_are_refused() -> None:

@@ -58,7 +58,7 @@ def test_a_good_request_gets_the_contracts_reply() -> None:
     assert (reply.topic, reply.partition, reply.key) == ("elsewhere", 3, b"key")
     assert reply.value == b"I have been waiting 500 ms for Ada"
     assert dict(reply.headers) == {
-        "traceparent": b"00-0af7651916cd43dd8448eb211c80319c-1234567890abcdef-03",
+        "traceparent": b"00-0af7651916cd43dd8448eb211c80319c-1234567890abcdef-02",
         "server-timing": b"queue;dur=0.310, wait;dur=500.200, forward;dur=0.020",
     }
 

@@ -1,0 +1,62 @@
+"""A few exchanges worth looking at, by trace id: the slowest, and the first of each kind that went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+SLOWEST = "slowest"
+OF_EACH = 3
+
+
+class Example(NamedTuple):
+    """One exchange.
+
+    Attributes:
+        kind: why it is worth a look.
+        name: of the request.
+        latency_ns: from its (intended) start to its end, or to the reply in question.
+        trace_id: where to look.
+    """
+
+    kind: str
+    name: str
+    latency_ns: int
+    trace_id: str
+
+
+class Examples:
+    """Keeps OF_EACH of every kind: of the slowest the slowest, of the others the first."""
+
+    def __init__(self) -> None:
+        self.slower_than_ns = 0
+        """Nothing faster can be among the slowest any more."""
+        self._kinds: dict[str, list[Example]] = {}
+
+    def add(self, example: Example) -> None:
+        """Offer one."""
+        found = self._kinds.setdefault(example.kind, [])
+        if example.kind == SLOWEST:
+            found.append(example)
+            found.sort(key=lambda kept: -kept.latency_ns)
+            del found[OF_EACH:]
+            if len(found) == OF_EACH:
+                self.slower_than_ns = found[-1].latency_ns
+        elif len(found) < OF_EACH:
+            found.append(example)
+
+    def merge(self, others: Iterable[Example]) -> None:
+        """Offer all of another process's."""
+        for example in others:
+            self.add(example)
+
+    def forget_slowest(self) -> None:
+        """The latencies begin anew."""
+        self._kinds.pop(SLOWEST, None)
+        self.slower_than_ns = 0
+
+    def all(self) -> list[Example]:
+        """Those kept, the slowest first."""
+        return [
+            example for kind in sorted(self._kinds, key=lambda k: (k != SLOWEST, k)) for example in self._kinds[kind]
+        ]

@@ -1,0 +1,1 @@
+"""Spans of our exchanges: decided late, built from stamps already taken, exported in small chunks."""

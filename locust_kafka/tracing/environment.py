@@ -1,0 +1,113 @@
+"""OpenTelemetry's own environment variables, as its specification names them.
+
+Tracing is on when there is somewhere to send spans: an endpoint or `OTEL_TRACES_EXPORTER=otlp` in the environment, or
+the provider that `locust --otel` has set.  `OTEL_SDK_DISABLED=true` turns it off.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+from locust_kafka.tracing import conventions as c
+
+logger = logging.getLogger("locust_kafka")
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_HTTP = ("http/protobuf", "http", "")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEnvironment:
+    """What the environment says about traces.
+
+    Attributes:
+        export: whether spans are to be sent by us.
+        ratio: share of exchanges to sample at their start.
+        warnings: sentences for the log.
+    """
+
+    export: bool
+    ratio: float
+    warnings: tuple[str, ...]
+
+
+def read(environ: Mapping[str, str]) -> TraceEnvironment:
+    """Read the variables; a value that cannot be used is warned about and passed over, as the specification asks."""
+    warnings: list[str] = []
+    ratio = _ratio(environ, warnings)
+    exporters = {part.strip().lower() for part in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if part.strip()}
+    wanted = "otlp" in exporters or (not exporters and any(environ.get(name) for name in _ENDPOINTS))
+    if disabled(environ):
+        wanted = False
+    protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), "").strip().lower()
+    if wanted and protocol not in _HTTP:
+        wanted = False
+        warnings.append(
+            f"OTLP by {protocol!r} is not used inside Locust (a gRPC call to a collector that hangs stops every user): "
+            "no spans are sent. Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf and an endpoint that speaks it, "
+            "usually port 4318"
+        )
+    return TraceEnvironment(wanted, ratio, tuple(warnings))
+
+
+def disabled(environ: Mapping[str, str]) -> bool:
+    """Whether OTEL_SDK_DISABLED turns everything off."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def locusts_provider() -> TracerProvider | None:
+    """The provider that `locust --otel` (or a locustfile) has set; None when there is none."""
+    provider = trace.get_tracer_provider()
+    return provider if isinstance(provider, TracerProvider) else None
+
+
+def resource(service_name: str) -> Resource:
+    """Who sends the spans: our name unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say otherwise.
+
+    `host.name` tells trace stores which spans share a clock; Jaeger's UI looks at `ip` for the same.  Without them it
+    takes every process for a host of its own, and a service that hears its ack after we have its reply for skew.
+    """
+    ours = Resource({
+        c.SERVICE_NAME: service_name, c.SERVICE_INSTANCE: str(uuid.uuid4()), c.HOST_NAME: socket.gethostname(),
+        **({c.IP: address} if (address := _address()) else {}),
+    })  # fmt: skip
+    return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
+
+
+def _address() -> str:
+    """This host's own address towards others; "" when it has none.  Connecting UDP sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # reserved for documentation, RFC 5737
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
+
+
+def _ratio(environ: Mapping[str, str], warnings: list[str]) -> float:
+    sampler = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower().removeprefix("parentbased_")
+    argument = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    if sampler in ("", "always_on"):
+        return 1.0
+    if sampler == "always_off":
+        return 0.0
+    if sampler != "traceidratio":
+        warnings.append(f"OTEL_TRACES_SAMPLER {sampler!r} is unknown here: all exchanges may be sampled")
+        return 1.0
+    try:
+        ratio = float(argument or 1)
+    except ValueError:
+        ratio = -1
+    if not 0 <= ratio <= 1:
+        warnings.append(f"OTEL_TRACES_SAMPLER_ARG {argument!r} is no number from 0 to 1: 1 is used")
+        return 1.0
+    return ratio

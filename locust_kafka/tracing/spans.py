@@ -1,0 +1,177 @@
+"""From the stamps of a kept exchange to its spans.
+
+| span | from → to | parent |
+|---|---|---|
+| request <name> | intended start → match, timeout, failure | none; its id travels in the request |
+| send <topic> | produce() → delivery report | request |
+| process <topic> | reply polled → judged | request, with a link to the service's send |
+
+Stamps are monotonic; a span's instants are on the wall clock.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+
+from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.correlation import Past
+from locust_kafka.core.sampling import Reason
+from locust_kafka.core.traceparent import parse_server_timing, parse_traceparent, root_span_id
+from locust_kafka.matching import last_header
+from locust_kafka.tracing import conventions as c
+
+if TYPE_CHECKING:
+    from locust_kafka.exchange import Live
+
+Attribute = tuple[str, str | int | float]
+Event = tuple[str, int, tuple[Attribute, ...]]
+
+CLIENT, PRODUCER, CONSUMER = 3, 4, 5  # SpanKind of OTLP's trace.proto
+
+_ERROR_TYPES = {Outcome.TIMED_OUT: "timeout", Outcome.UNDELIVERED: "undelivered", Outcome.UNFINISHED: "cancelled"}
+
+
+class Span(NamedTuple):
+    """One finished span, ready to be encoded.
+
+    Attributes:
+        name: `{operation} {destination}`.
+        kind: as in OTLP.
+        constant: attributes that many spans share; encoded once.
+        trace_id: 16 bytes.
+        span_id: 8 bytes.
+        parent_id: 8 bytes; empty for the root.
+        start_ns: wall clock.
+        end_ns: wall clock.
+        attributes: its own.
+        events: name, wall clock, attributes.
+        link: trace id and span id; None for no link.
+        error: why it failed; empty when it did not.
+    """
+
+    name: str
+    kind: int
+    constant: tuple[Attribute, ...]
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    start_ns: int
+    end_ns: int
+    attributes: tuple[Attribute, ...]
+    events: tuple[Event, ...]
+    link: tuple[bytes, bytes] | None = None
+    error: str = ""
+
+
+def of_exchange(exchange: Live, reason: Reason, judged_ns: int, wall_ns: int) -> list[Span]:
+    """All spans of an ended exchange.
+
+    Args:
+        exchange: ended; acknowledged or failed, or its report never came.
+        reason: why it is kept.
+        judged_ns: when its end was decided.
+        wall_ns: what to add to a monotonic stamp.
+    """
+    trace_id = bytes.fromhex(exchange.trace_id)
+    root = root_span_id(exchange.trace_id.encode())
+    root_id = bytes.fromhex(root.decode())
+    spans = [_root(exchange, reason, judged_ns, wall_ns, trace_id, root_id)]
+    if exchange.produced_ns and (exchange.acked_ns or exchange.failure):
+        spans.append(_send(exchange, wall_ns, trace_id, root_id))
+    if exchange.reply is not None and exchange.verdict is not None:
+        spans.append(
+            of_reply(trace_id, root_id, exchange.reply, exchange.verdict, exchange.received_ns, judged_ns, wall_ns)
+        )
+    return spans
+
+
+def of_past(trace_id: bytes, past: Past, reason: Reason, wall_ns: int) -> Span:
+    """The root of an exchange that is only remembered: a later reply to it is told, and had nothing to hang on."""
+    root_id = bytes.fromhex(root_span_id(trace_id.hex().encode()).decode())
+    answered = past.outcome is Outcome.MATCHED
+    return Span(
+        f"request {past.name}", CLIENT, (), trace_id, root_id, b"", past.intended_ns + wall_ns, past.ended_ns + wall_ns,
+        ((c.OUTCOME, past.outcome.name), (c.KEPT, reason.name), *_error_type(past.outcome)),
+        ((c.SEND_START, past.sent_ns + wall_ns, ()), *(((c.FIRST_REPLY, past.ended_ns + wall_ns, ()),) * answered)),
+        None, "" if answered else past.outcome.name,
+    )  # fmt: skip
+
+
+def of_reply(
+    trace_id: bytes, root_id: bytes, message: Any, verdict: Verdict, received_ns: int, judged_ns: int, wall_ns: int
+) -> Span:
+    """The span of one reply: polled → judged."""
+    headers = message.headers() or ()
+    context = parse_traceparent(last_header(headers, "traceparent"))
+    sampled = context is not None and context.flags & 1
+    link = None
+    if context is not None and sampled:
+        link = (bytes.fromhex(context.trace_id.decode()), bytes.fromhex(context.span_id.decode()))
+    start_ns = received_ns + wall_ns
+    events = [_append_event(message)] if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME else []
+    if not sampled:  # the service's half is not in the trace: what it says of itself stands in for it
+        timing = parse_server_timing(last_header(headers, "server-timing"))
+        events += [(f"service: {what}", start_ns, ((c.SERVER_TIMING_MS, ms),)) for what, ms in timing]
+    topic = message.topic()
+    return Span(
+        f"process {topic}", CONSUMER,
+        ((c.SYSTEM, "kafka"), (c.DESTINATION, topic), (c.OPERATION_NAME, "process"), (c.OPERATION_TYPE, "process")),
+        trace_id, os.urandom(8), root_id, start_ns, judged_ns + wall_ns,
+        ((c.PARTITION, str(message.partition())), (c.OFFSET, message.offset()), (c.VERDICT, verdict.name)),
+        tuple(events), link,
+    )  # fmt: skip
+
+
+def _root(exchange: Live, reason: Reason, judged_ns: int, wall_ns: int, trace_id: bytes, root_id: bytes) -> Span:
+    outcome = exchange.outcome
+    assert outcome is not None
+    matched = outcome is Outcome.MATCHED
+    attributes: tuple[Attribute, ...] = (
+        (c.OUTCOME, outcome.name), (c.KEPT, reason.name), (c.LATENCY_MS, exchange.latency_ns / 1e6),
+        *_error_type(outcome),
+    )  # fmt: skip
+    if exchange.correlation_id != exchange.trace_id.encode():
+        attributes += ((c.CONVERSATION, exchange.correlation_id.decode("utf-8", "backslashreplace")),)
+    end_ns = judged_ns if matched else exchange.ended_ns
+    error = "" if matched else exchange.failure or outcome.name
+    return Span(
+        f"request {exchange.name}", CLIENT, (), trace_id, root_id, b"", exchange.intended_ns + wall_ns,
+        end_ns + wall_ns, attributes, ((outcome.name, exchange.ended_ns + wall_ns, ()),), None, error,
+    )  # fmt: skip
+
+
+def _send(exchange: Live, wall_ns: int, trace_id: bytes, root_id: bytes) -> Span:
+    topic = exchange.topic
+    start_ns = exchange.sent_ns + wall_ns
+    events: list[Event] = [(c.SEND_START, start_ns, ()), (c.PRODUCE_RETURNED, exchange.produced_ns + wall_ns, ())]
+    attributes: tuple[Attribute, ...] = ()
+    if exchange.acked_ns:
+        end_ns = exchange.acked_ns + wall_ns
+        events.append((c.BROKER_ACK, end_ns, ()))
+    else:
+        end_ns = max(exchange.ended_ns, exchange.produced_ns) + wall_ns
+        attributes = ((c.ERROR_TYPE, "undelivered"),)
+    if exchange.delivery is not None:
+        partition, offset, append_ms = exchange.delivery
+        attributes += ((c.PARTITION, str(partition)), (c.OFFSET, offset))
+        if append_ms:
+            events.append((c.LOG_APPEND, append_ms * 1_000_000, ()))
+    if exchange.key:
+        attributes += ((c.KEY, exchange.key.decode("utf-8", "backslashreplace")),)
+    return Span(
+        f"send {topic}", PRODUCER,
+        ((c.SYSTEM, "kafka"), (c.DESTINATION, topic), (c.OPERATION_NAME, "send"), (c.OPERATION_TYPE, "send")),
+        trace_id, os.urandom(8), root_id, start_ns, end_ns, attributes, tuple(events), None, exchange.failure,
+    )  # fmt: skip
+
+
+def _append_event(message: Any) -> Event:
+    # The broker's clock, in whole milliseconds: it may lie before its span.
+    return (c.LOG_APPEND, message.timestamp()[1] * 1_000_000, ())
+
+
+def _error_type(outcome: Outcome) -> tuple[Attribute, ...]:
+    return () if outcome is Outcome.MATCHED else ((c.ERROR_TYPE, _ERROR_TYPES[outcome]),)

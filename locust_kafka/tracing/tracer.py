@@ -1,0 +1,169 @@
+"""Decides which exchanges are traced, and passes their stamps on to be exported."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from functools import partial
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.correlation import Past
+from locust_kafka.core.sampling import Reason, Sampling
+from locust_kafka.core.traceparent import root_span_id
+from locust_kafka.settings import Settings
+from locust_kafka.tracing import environment, spans
+from locust_kafka.tracing.export import Collector, Export, Provider
+
+if TYPE_CHECKING:
+    from locust_kafka.exchange import Live
+    from locust_kafka.report.ledger import Ledger
+
+logger = logging.getLogger("locust_kafka")
+
+SERVICE = "locust-kafka"
+REMEMBER = 100_000
+SLOW_FROM = 100
+"""Exchanges that must have been seen before the slowest hundredth of them is known."""
+REFRESH_NS = 1_000_000_000
+
+_REASONS = {
+    Outcome.TIMED_OUT: Reason.TIMED_OUT,
+    Outcome.UNDELIVERED: Reason.UNDELIVERED,
+    Outcome.UNFINISHED: Reason.UNFINISHED,
+}
+_LATER = {
+    Verdict.LATE: Reason.LATE,
+    Verdict.DUPLICATE: Reason.DUPLICATE,
+    Verdict.UNEXPECTED: Reason.UNEXPECTED,
+}
+_WORDS = {reason: reason.name.lower().replace("_", " ") for reason in Reason}
+
+
+class Tracer:
+    """One run's traces in this process; owned by the hub.
+
+    Args:
+        sampling: both decisions.
+        export: takes the spans.
+        slow_ms: an exchange is slow from here on; None for the running p99 of its name.
+        ours: whether correlation ids are trace ids.
+    """
+
+    def __init__(self, sampling: Sampling, export: Export, slow_ms: float | None, *, ours: bool) -> None:
+        self._sampling = sampling
+        self._export = export
+        self._slow_ns = None if slow_ms is None else int(slow_ms * 1e6)
+        self._p99_ns: dict[str, int] = {}
+        self._refreshed_ns = 0
+        self._ours = ours
+        self._exported: dict[bytes, str] = {}
+        self._order: deque[bytes] = deque()
+        self._wall_ns = time.time_ns() - perf_counter_ns()
+
+    def sample(self, trace_id: bytes, now_ns: int) -> bool:
+        """At the start: whether the service is told to record."""
+        return self._sampling.sample(trace_id, now_ns)
+
+    def judge(self, exchange: Live) -> bool:
+        """At the end: whether it is kept; notes why and when on the exchange."""
+        if exchange.sampled:
+            reason = Reason.SAMPLED
+            self._sampling.kept[reason] += 1
+            exchange.judged_ns = perf_counter_ns()
+        else:
+            outcome = exchange.outcome
+            if outcome is Outcome.MATCHED:
+                slow_ns = self._slow_ns or self._p99_ns.get(exchange.name)
+                if slow_ns is None or exchange.ended_ns - exchange.intended_ns <= slow_ns:
+                    return False
+                reason = Reason.SLOW
+            else:
+                assert outcome is not None
+                reason = _REASONS[outcome]
+            now_ns = perf_counter_ns()
+            if not self._sampling.keep(reason, now_ns):
+                return False
+            exchange.judged_ns = now_ns
+        exchange.kept = reason
+        self._remember(exchange.correlation_id, exchange.trace_id)
+        return True
+
+    def tell(self, exchange: Live) -> None:
+        """A kept exchange is complete: its delivery report came, or never will."""
+        assert exchange.kept is not None
+        self._export.put(partial(spans.of_exchange, exchange, exchange.kept, exchange.judged_ns, self._wall_ns))
+
+    def further(self, correlation_id: bytes, past: Past, verdict: Verdict, message: Any, received_ns: int) -> str:
+        """A later reply: told in the trace of its exchange, which is told too when it was not yet.
+
+        Returns:
+            The trace id; empty when the reply is not kept.
+        """
+        trace_id = self._exported.get(correlation_id)
+        if trace_id is None and not self._ours:
+            return ""  # only the exchange knew its trace id, and it is gone
+        now_ns = perf_counter_ns()
+        reason = _LATER[verdict]
+        if not self._sampling.keep(reason, now_ns):
+            return ""
+        known = trace_id is not None
+        trace_id = trace_id or correlation_id.decode()
+        self._remember(correlation_id, trace_id)
+        raw, root = bytes.fromhex(trace_id), bytes.fromhex(root_span_id(trace_id.encode()).decode())
+        wall_ns = self._wall_ns
+
+        def make() -> list[spans.Span]:
+            later = spans.of_reply(raw, root, message, verdict, received_ns, now_ns, wall_ns)
+            return [later] if known else [spans.of_past(raw, past, reason, wall_ns), later]
+
+        self._export.put(make)
+        return trace_id
+
+    def refresh(self, ledger: Ledger) -> None:
+        """Learn, at most once a second, from when on an exchange is slow."""
+        now_ns = perf_counter_ns()
+        if self._slow_ns is None and now_ns - self._refreshed_ns > REFRESH_NS:
+            self._refreshed_ns = now_ns
+            for name, entry in ledger.names.items():
+                if entry.e2e.count >= SLOW_FROM:
+                    self._p99_ns[name] = entry.e2e.percentiles_ns((990,))[0]
+
+    def close(self, ledger: Ledger) -> None:
+        """Send what is queued, and count what was done beside the books."""
+        self._export.close()
+        sampling, export = self._sampling, self._export
+        for what, counts in (("kept", sampling.kept), ("left out by the cap", sampling.suppressed)):
+            for reason in Reason:
+                if counts[reason]:
+                    ledger.note(f"traces {what}: {_WORDS[reason]}", counts[reason])
+        for what, count in (
+            ("spans sent", export.sent),
+            ("spans lost: the collector did not take them", export.refused),
+            ("traces dropped: no room in the export queue, or not tellable", export.dropped),
+        ):
+            if count:
+                ledger.note(what, count)
+
+    def _remember(self, correlation_id: bytes, trace_id: str) -> None:
+        if correlation_id not in self._exported:
+            self._exported[correlation_id] = trace_id
+            self._order.append(correlation_id)
+            if len(self._order) > REMEMBER:
+                del self._exported[self._order.popleft()]
+
+
+def start(settings: Settings, *, ours: bool) -> Tracer | None:
+    """The tracer of a run; None when spans have nowhere to go."""
+    env = environment.read(os.environ)
+    for warning in env.warnings:
+        logger.warning("%s", warning)
+    provider = None if environment.disabled(os.environ) else environment.locusts_provider()
+    if provider is None and not env.export:
+        return None
+    sink = Provider(provider) if provider is not None else Collector(environment.resource(SERVICE))
+    sampling = Sampling(env.ratio, settings.trace_rate, settings.trace_keep)
+    return Tracer(sampling, Export(sink), settings.trace_slow_ms, ours=ours)

@@ -1,0 +1,148 @@
+"""`make bench-tracing`: what tracing costs the generator, and what a bad collector does to a run.
+
+Every figure comes from pairs of runs, one without and one with, taken in turns; of the pairs' ratios the median.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from time import perf_counter_ns
+from typing import NamedTuple
+
+from confluent_kafka import Message
+
+from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.sampling import Sampling
+from locust_kafka.core.traceparent import TraceIds
+from locust_kafka.embedded import EmbeddedKafka
+from locust_kafka.exchange import Live
+from locust_kafka.tracing import spans
+from locust_kafka.tracing.export import Export, Provider
+from locust_kafka.tracing.otlp import Encoder
+from locust_kafka.tracing.tracer import Tracer
+from tests.support import Process, create_topics, free_port, locust, read_summary
+
+TOPICS = ("bench-requests", "bench-replies")
+PAIRS = 5
+SECONDS = {"WARM_S": "4", "MEASURE_S": "6"}
+
+
+class Figures(NamedTuple):
+    rate: float
+    cpu_us: float
+    p99_ms: float
+    lag_ms: float
+    wall_s: float
+
+
+def main() -> None:
+    microbenchmarks()
+    with EmbeddedKafka(for_load=True) as kafka:
+        create_topics(kafka.bootstrap, *TOPICS)
+        with Process([sys.executable, "-m", "tests.bench.echo", kafka.bootstrap, *TOPICS]) as echo:
+            echo.await_line("ready")
+            costs(kafka.bootstrap)
+            bad_collectors(kafka.bootstrap)
+
+
+def microbenchmarks() -> None:
+    """The added code alone, in µs an exchange."""
+    ids = [TraceIds().new() for _ in range(100_000)]
+    tracer = Tracer(Sampling(1, 10, 10), Export(Provider(None)), 1000, ours=True)  # type: ignore[arg-type] # never sent to
+    exchanges = [ended(trace_id) for trace_id in ids]
+    began = perf_counter_ns()
+    for exchange, trace_id in zip(exchanges, ids, strict=True):
+        tracer.sample(trace_id, began + 1)
+        tracer.judge(exchange)
+    print(f"default sampling, one exchange: {(perf_counter_ns() - began) / len(ids) / 1e3:.2f} µs")
+    encoder = Encoder([("service.name", "bench")], ("bench", "1"))
+    few = exchanges[:5000]
+    for exchange in few:
+        exchange.sampled = True
+        tracer.judge(exchange)
+    began = perf_counter_ns()
+    for exchange in few:
+        assert exchange.kept is not None
+        for span in spans.of_exchange(exchange, exchange.kept, exchange.judged_ns, 0):
+            encoder.add(span)
+    encoder.take()
+    print(f"three spans made and encoded: {(perf_counter_ns() - began) / len(few) / 1e3:.1f} µs")
+
+
+def ended(trace_id: bytes) -> Live:
+    """A matched exchange as the exchange greenlet leaves it."""
+    exchange = Live(trace_id, "bench", 1000, 1000, 10**12, trace_id.decode(), "Waiter-Requests")
+    exchange.outcome, exchange.ended_ns, exchange.verdict = Outcome.MATCHED, 2_000_000, Verdict.MATCH
+    exchange.produced_ns, exchange.acked_ns, exchange.received_ns = 2000, 1_000_000, 2_000_000
+    exchange.delivery, exchange.key = (1, 2, 3), b"0" * 36
+    headers = [("traceparent", b"00-%b-%b-01" % (trace_id, b"1234567890abcdef"))]
+    exchange.reply = Message(topic="Waiter-Responses", partition=1, offset=5, headers=headers, timestamp=(2, 5))
+    return exchange
+
+
+def costs(bootstrap: str) -> None:
+    """Every exchange traced at 1 000/s, against none."""
+    port = free_port()
+    options = ["--kafka-rate", "1000", "-u", "50"]
+    with Process([sys.executable, "-m", "tests.bench.collector", "ok", str(port)]) as collector:
+        collector.await_line("ready")
+        pairs = in_turns(bootstrap, options, f"http://127.0.0.1:{port}", lag=True)
+    more = statistics.median(traced.cpu_us - plain.cpu_us for plain, traced in pairs)
+    plain_lag = statistics.median(plain.lag_ms for plain, _ in pairs)
+    lag = statistics.median(traced.lag_ms for _, traced in pairs)
+    print(f"every exchange traced, 1 000/s: {more:+.0f} µs CPU an exchange (median of {PAIRS} pairs)")
+    print(f"hub lag p99.9, 1 000/s: {plain_lag:.1f} ms without tracing, {lag:.1f} ms with", flush=True)
+
+
+def bad_collectors(bootstrap: str) -> None:
+    """A collector that is closed, hangs, or answers after 2 s; 50 closed users, up to 1 000 traces a second."""
+    print("| collector | rate, ratio | p99, ratio | exit later by |\n|---|--:|--:|--:|", flush=True)
+    for mode in ("closed", "hang", "slow"):
+        port = free_port()
+        if mode == "closed":
+            pairs = in_turns(bootstrap, ["-u", "50"], f"http://127.0.0.1:{port}")
+        else:
+            with Process([sys.executable, "-m", "tests.bench.collector", mode, str(port)]) as collector:
+                collector.await_line("ready")
+                pairs = in_turns(bootstrap, ["-u", "50"], f"http://127.0.0.1:{port}")
+        rate = statistics.median(traced.rate / plain.rate for plain, traced in pairs)
+        p99 = statistics.median(traced.p99_ms / plain.p99_ms for plain, traced in pairs)
+        later = statistics.median(traced.wall_s - plain.wall_s for plain, traced in pairs)
+        print(f"| {mode} | {rate:.3f} | {p99:.2f} | {later:.1f} s |", flush=True)
+
+
+def in_turns(bootstrap: str, options: list[str], endpoint: str, *, lag: bool = False) -> list[tuple[Figures, Figures]]:
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, **SECONDS}
+    pairs = []
+    for number in range(PAIRS):
+        sides = [
+            run(bootstrap, options, side, lag=lag) for side in ((SECONDS, environment)[:: -1 if number % 2 else 1])
+        ]
+        pairs.append((sides[0], sides[1]) if number % 2 == 0 else (sides[1], sides[0]))
+    return pairs
+
+
+def run(bootstrap: str, options: list[str], environment: dict[str, str], *, lag: bool) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.json"
+        options = [*options, "--headless", "--only-summary", "-r", "100", "-t", "12s", "--kafka-warmup", "4"]
+        options += ["--kafka-settle", "0", "--kafka-summary", str(path), "--kafka-trace-rate", "1000"]
+        began = time.monotonic()
+        environment = {**environment, "PRODUCERS": "shared", "LAG": "1" if lag else ""}
+        with locust(bootstrap, TOPICS, "tests/bench/closed_locustfile.py", *options, **environment) as process:
+            code = process.wait()
+        summary = read_summary(path)
+        if code or not summary["balanced"]:
+            raise SystemExit(f"the bench run failed with {code}:\n{process.output}")
+        figures = json.loads(next(line for line in process.lines if line.startswith("BENCH"))[6:])
+    p99 = summary["latency_ms"]["e2e"]["p99"]
+    return Figures(figures["rate"], figures["cpu_us"], p99, figures["lag_ms"], time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    main()

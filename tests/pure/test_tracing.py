@@ -1,0 +1,166 @@
+"""Which exchanges are traced, what their spans say, and how they are encoded."""
+
+from __future__ import annotations
+
+from confluent_kafka import Message
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
+
+from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.correlation import Past
+from locust_kafka.core.examples import OF_EACH, SLOWEST, Example, Examples
+from locust_kafka.core.sampling import SECOND_NS, Budget, Reason, Sampling
+from locust_kafka.core.traceparent import TraceIds, parse_server_timing
+from locust_kafka.tracing import environment, spans
+from locust_kafka.tracing.otlp import Encoder
+from locust_kafka.tracing.spans import Span
+
+INSTANTS = st.lists(st.integers(0, 3 * SECOND_NS), max_size=300).map(
+    lambda gaps: [sum(gaps[:n]) for n in range(len(gaps))]
+)
+
+
+@given(INSTANTS, st.floats(0.1, 1000))
+def test_a_budget_is_never_overdrawn(instants: list[int], per_second: float) -> None:
+    """In any stretch of time no more pass than the rate allows in it and one second more, and one at least."""
+    start = 5 * SECOND_NS
+    budget = Budget(per_second)
+    passed = [at for at in instants if budget.take(start + at)]
+    for first in range(0, len(passed), 7):
+        for last in range(first, len(passed), 5):
+            stretch_s = (passed[last] - passed[first]) / SECOND_NS
+            assert last - first + 1 <= per_second * (stretch_s + 1) + 1 + 1e-6
+    assert bool(passed) == bool(instants)
+
+
+def test_no_budget_lets_nothing_pass() -> None:
+    """A cap of zero is a switch."""
+    assert not any(Budget(0).take(at * SECOND_NS) for at in range(5))
+
+
+@given(st.binary(min_size=12, max_size=12), st.floats(0, 1))
+def test_the_ratio_is_opentelemetrys(tail: bytes, ratio: float) -> None:
+    """Every service that samples by the same ratio keeps the same traces as we do."""
+    trace_id = b"01020304" + tail.hex().encode()
+    theirs = TraceIdRatioBased(ratio).should_sample(None, int(trace_id, 16), "x").decision
+    assert Sampling(ratio, 1e9, 0).sample(trace_id, 0) == (theirs is Decision.RECORD_AND_SAMPLE)
+
+
+def test_what_the_caps_leave_out_is_counted() -> None:
+    """Kept and left out add up to what was offered, each under its reason."""
+    sampling = Sampling(1, per_second=2, keep_per_second=3)
+    sampled = sum(sampling.sample(TraceIds().new(), 0) for _ in range(10))
+    kept = sum(sampling.keep(Reason.LATE, 0) for _ in range(10))
+    assert (sampled, kept) == (2, 3)
+    assert sampling.suppressed[Reason.SAMPLED] == 8
+    assert (sampling.kept[Reason.LATE], sampling.suppressed[Reason.LATE]) == (3, 7)
+
+
+@given(st.lists(st.tuples(st.sampled_from([SLOWEST, "timed out"]), st.integers(0, 10**9)), max_size=50))
+def test_examples_are_the_slowest_and_the_first(offers: list[tuple[str, int]]) -> None:
+    """Of the slowest the slowest, of the others the first; skipping what is not slower than the last changes nothing."""
+    examples, skipping = Examples(), Examples()
+    for number, (kind, latency) in enumerate(offers):
+        example = Example(kind, "n", latency, f"{number}")
+        examples.add(example)
+        if kind != SLOWEST or latency > skipping.slower_than_ns or len(skipping.all()) < OF_EACH:
+            skipping.add(example)
+    slowest = sorted((latency for kind, latency in offers if kind == SLOWEST), reverse=True)[:OF_EACH]
+    assert [e.latency_ns for e in examples.all() if e.kind == SLOWEST] == slowest
+    assert [e.latency_ns for e in skipping.all() if e.kind == SLOWEST] == slowest
+    others = [f"{number}" for number, (kind, _latency) in enumerate(offers) if kind != SLOWEST][:OF_EACH]
+    assert [e.trace_id for e in examples.all() if e.kind != SLOWEST] == others
+
+
+def test_server_timing_is_read_as_the_w3c_writes_it() -> None:
+    """Names and durations; metrics without one, and nonsense, are passed over."""
+    assert parse_server_timing(b'queue;dur=0.31, wait;desc="a b";dur=500.2,cache;desc=hit,x;dur=oops, y ; DUR = "7" ') == [
+        ("queue", 0.31), ("wait", 500.2), ("y", 7.0),
+    ]  # fmt: skip
+    assert parse_server_timing(None) == []
+    assert parse_server_timing(b"\xff;dur=1") == [("\ufffd", 1.0)]
+
+
+ATTRIBUTES = st.lists(
+    st.tuples(
+        st.text(min_size=1, max_size=9),
+        st.text(max_size=9) | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False),
+    ),
+    max_size=4,
+).map(tuple)
+SPANS = st.builds(
+    Span, name=st.sampled_from(["a", "b"]), kind=st.sampled_from([3, 4, 5]), constant=ATTRIBUTES,
+    trace_id=st.binary(min_size=16, max_size=16), span_id=st.binary(min_size=8, max_size=8),
+    parent_id=st.just(b"") | st.binary(min_size=8, max_size=8), start_ns=st.integers(0, 2**63), end_ns=st.integers(0, 2**63),
+    attributes=ATTRIBUTES, events=st.lists(st.tuples(st.text(), st.integers(0, 2**63), ATTRIBUTES), max_size=3).map(tuple),
+    link=st.none() | st.tuples(st.binary(min_size=16, max_size=16), st.binary(min_size=8, max_size=8)), error=st.text(),
+)  # fmt: skip
+
+
+@given(st.lists(SPANS, max_size=5))
+def test_what_is_encoded_is_what_was_told(told: list[Span]) -> None:
+    """Decoded by opentelemetry-proto, every field of every span is there, batch after batch."""
+    encoder = Encoder([("service.name", "s")], ("scope", "1"))
+    for span in told:
+        encoder.add(span)
+    assert len(encoder) == len(told)
+    for expected in (told, []):  # the second batch is empty: nothing of the first is left
+        (resource_spans,) = ExportTraceServiceRequest.FromString(encoder.take()).resource_spans
+        assert resource_spans.resource.attributes[0].value.string_value == "s"
+        (scope_spans,) = resource_spans.scope_spans
+        assert len(scope_spans.spans) == len(expected)
+        for span, message in zip(expected, scope_spans.spans, strict=True):
+            assert (message.name, message.kind, message.trace_id, message.span_id) == span[:2] + span[3:5]
+            assert (message.parent_span_id, message.start_time_unix_nano, message.end_time_unix_nano) == span[5:8]
+            assert [(a.key, getattr(a.value, a.value.WhichOneof("value"))) for a in message.attributes] == list(
+                span.constant + span.attributes
+            )
+            assert [(e.name, e.time_unix_nano) for e in message.events] == [e[:2] for e in span.events]
+            assert [(link.trace_id, link.span_id) for link in message.links] == ([span.link] if span.link else [])
+            assert message.status.message == span.error
+            assert bool(message.status.code) == bool(span.error)
+
+
+def test_a_remembered_exchange_tells_only_what_is_remembered() -> None:
+    """The root of an exchange that is gone has its instants and outcome, and claims no ack."""
+    root = spans.of_past(bytes(15) + b"\1", Past(900, Outcome.MATCHED, True, 100, 200, "n"), Reason.DUPLICATE, 1000)
+    assert (root.name, root.start_ns, root.end_ns, root.parent_id, root.error) == ("request n", 1100, 1900, b"", "")
+    assert [event[:2] for event in root.events] == [("send start", 1200), ("first reply", 1900)]
+    timed_out = spans.of_past(bytes(15) + b"\1", Past(900, Outcome.TIMED_OUT, False, 100, 200, "n"), Reason.LATE, 0)
+    assert ("error.type", "timeout") in timed_out.attributes
+    assert timed_out.error == "TIMED_OUT"
+
+
+def test_no_span_refers_to_what_nobody_exported() -> None:
+    """A reply is linked to the service's span when that one was sampled; else the service's own words stand in."""
+    trace_id, root = bytes(range(16)), bytes(range(8))
+    for flags, linked in ((b"01", True), (b"00", False), (b"03", True), (b"02", False)):
+        headers = [("traceparent", b"00-" + trace_id.hex().encode() + b"-1234567890abcdef-" + flags),
+                   ("server-timing", b"wait;dur=5")]  # fmt: skip
+        message = Message(topic="replies", partition=0, offset=7, headers=headers, timestamp=(2, 5))
+        span = spans.of_reply(trace_id, root, message, Verdict.MATCH, 10, 20, 0)
+        assert (span.link == (trace_id, bytes.fromhex("1234567890abcdef"))) == linked
+        assert [event[0] for event in span.events] == ["log append"] + ["service: wait"] * (not linked)
+
+
+def test_the_environment_decides_as_opentelemetry_says() -> None:
+    """Endpoint, exporter, switch, sampler and protocol; what cannot be used is warned about and passed over."""
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+    for variables, export, ratio, warned in (
+        ({}, False, 1.0, ""),
+        (endpoint, True, 1.0, ""),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True, 1.0, ""),
+        ({**endpoint, "OTEL_TRACES_EXPORTER": "none"}, False, 1.0, ""),
+        ({**endpoint, "OTEL_SDK_DISABLED": "True"}, False, 1.0, ""),
+        ({**endpoint, "OTEL_TRACES_SAMPLER": "always_off"}, True, 0.0, ""),
+        ({**endpoint, "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25"}, True, 0.25, ""),
+        ({**endpoint, "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"}, True, 1.0, "no number from 0 to 1"),
+        ({**endpoint, "OTEL_TRACES_SAMPLER": "jaeger_remote"}, True, 1.0, "unknown here"),
+        ({**endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False, 1.0, "http/protobuf"),
+    ):  # fmt: skip
+        read = environment.read(variables)
+        assert (read.export, read.ratio) == (export, ratio), variables
+        assert warned in "".join(read.warnings)
+        assert bool(read.warnings) == bool(warned)

@@ -97,14 +97,14 @@ class Provider:
         """Make an SDK span of it and hand it on: the processor queues, drops and sends by its own rules."""
         trace_id = int.from_bytes(span.trace_id)
         readable = ReadableSpan(
-            name=span.name,
+            name=span.shape.name,
             context=_context(trace_id, span.span_id),
             parent=_context(trace_id, span.parent_id) if span.parent_id else None,
             resource=self._provider.resource,
-            attributes=dict(span.constant + span.attributes),
+            attributes=dict(span.shape.attributes + span.attributes),
             events=[SdkEvent(name, dict(attributes), at_ns) for name, at_ns, attributes in span.events],
             links=[Link(_context(int.from_bytes(span.link[0]), span.link[1]))] if span.link else [],
-            kind=_KINDS[span.kind],
+            kind=_KINDS[span.shape.kind],
             instrumentation_scope=self._scope,
             status=Status(StatusCode.ERROR, span.error) if span.error else Status(),
             start_time=span.start_ns,

@@ -12,6 +12,8 @@ Stamps are monotonic; a span's instants are on the wall clock.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
@@ -31,16 +33,32 @@ Event = tuple[str, int, tuple[Attribute, ...]]
 
 CLIENT, PRODUCER, CONSUMER = 3, 4, 5  # SpanKind of OTLP's trace.proto
 
+# Looked up by number: an enum member's `name` is a property in Python, and asked for three times an exchange.
+_OUTCOME_NAMES = [outcome.name for outcome in Outcome]
+_VERDICTS = [(c.VERDICT, verdict.name) for verdict in Verdict]
 _ERROR_TYPES = {Outcome.TIMED_OUT: "timeout", Outcome.UNDELIVERED: "undelivered", Outcome.UNFINISHED: "cancelled"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What spans of one kind share; told apart by identity, which is cheaper to look up than a tuple of tuples.
+
+    Attributes:
+        name: `{operation} {destination}`.
+        kind: as in OTLP.
+        attributes: the same for all of them.
+    """
+
+    name: str
+    kind: int
+    attributes: tuple[Attribute, ...]
 
 
 class Span(NamedTuple):
     """One finished span, ready to be encoded.
 
     Attributes:
-        name: `{operation} {destination}`.
-        kind: as in OTLP.
-        constant: attributes that many spans share; encoded once.
+        shape: what it shares with others.
         trace_id: 16 bytes.
         span_id: 8 bytes.
         parent_id: 8 bytes; empty for the root.
@@ -52,9 +70,7 @@ class Span(NamedTuple):
         error: why it failed; empty when it did not.
     """
 
-    name: str
-    kind: int
-    constant: tuple[Attribute, ...]
+    shape: Shape
     trace_id: bytes
     span_id: bytes
     parent_id: bytes
@@ -79,7 +95,7 @@ def of_exchange(exchange: Live, reason: Reason, judged_ns: int, wall_ns: int) ->
     root = root_span_id(exchange.trace_id.encode())
     root_id = bytes.fromhex(root.decode())
     spans = [_root(exchange, reason, judged_ns, wall_ns, trace_id, root_id)]
-    if exchange.produced_ns and (exchange.acked_ns or exchange.failure):
+    if exchange.acked_ns or exchange.failure:
         spans.append(_send(exchange, wall_ns, trace_id, root_id))
     if exchange.reply is not None and exchange.verdict is not None:
         spans.append(
@@ -92,11 +108,12 @@ def of_past(trace_id: bytes, past: Past, reason: Reason, wall_ns: int) -> Span:
     """The root of an exchange that is only remembered: a later reply to it is told, and had nothing to hang on."""
     root_id = bytes.fromhex(root_span_id(trace_id.hex().encode()).decode())
     answered = past.outcome is Outcome.MATCHED
+    events: tuple[Event, ...] = ((c.SEND_START, past.sent_ns + wall_ns, ()),)
+    if answered:
+        events += ((c.FIRST_REPLY, past.ended_ns + wall_ns, ()),)
     return Span(
-        f"request {past.name}", CLIENT, (), trace_id, root_id, b"", past.intended_ns + wall_ns, past.ended_ns + wall_ns,
-        ((c.OUTCOME, past.outcome.name), (c.KEPT, reason.name), *_error_type(past.outcome)),
-        ((c.SEND_START, past.sent_ns + wall_ns, ()), *(((c.FIRST_REPLY, past.ended_ns + wall_ns, ()),) * answered)),
-        None, "" if answered else past.outcome.name,
+        _request_shape(past.name, past.outcome, reason), trace_id, root_id, b"", past.intended_ns + wall_ns,
+        past.ended_ns + wall_ns, (), events, None, "" if answered else past.outcome.name,
     )  # fmt: skip
 
 
@@ -106,22 +123,22 @@ def of_reply(
     """The span of one reply: polled → judged."""
     headers = message.headers() or ()
     context = parse_traceparent(last_header(headers, "traceparent"))
-    sampled = context is not None and context.flags & 1
-    link = None
-    if context is not None and sampled:
-        link = (bytes.fromhex(context.trace_id.decode()), bytes.fromhex(context.span_id.decode()))
     start_ns = received_ns + wall_ns
-    events = [_append_event(message)] if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME else []
-    if not sampled:  # the service's half is not in the trace: what it says of itself stands in for it
+    stamp_kind, stamp_ms = message.timestamp()
+    events: tuple[Event, ...] = ()
+    if stamp_kind == TIMESTAMP_LOG_APPEND_TIME:
+        # The broker's clock, in whole milliseconds: it may lie before its span.
+        events = ((c.LOG_APPEND, stamp_ms * 1_000_000, ()),)
+    link = None
+    if context is not None and context.flags & 1:
+        link = (bytes.fromhex(context.trace_id.decode()), bytes.fromhex(context.span_id.decode()))
+    else:  # the service's half is not in the trace: what it says of itself stands in for it
         timing = parse_server_timing(last_header(headers, "server-timing"))
-        events += [(f"service: {what}", start_ns, ((c.SERVER_TIMING_MS, ms),)) for what, ms in timing]
-    topic = message.topic()
+        events += tuple((f"service: {what}", start_ns, ((c.SERVER_TIMING_MS, ms),)) for what, ms in timing)
     return Span(
-        f"process {topic}", CONSUMER,
-        ((c.SYSTEM, "kafka"), (c.DESTINATION, topic), (c.OPERATION_NAME, "process"), (c.OPERATION_TYPE, "process")),
-        trace_id, os.urandom(8), root_id, start_ns, judged_ns + wall_ns,
-        ((c.PARTITION, str(message.partition())), (c.OFFSET, message.offset()), (c.VERDICT, verdict.name)),
-        tuple(events), link,
+        _messaging_shape("process", message.topic(), CONSUMER), trace_id, os.urandom(8), root_id, start_ns,
+        judged_ns + wall_ns,
+        ((c.PARTITION, str(message.partition())), (c.OFFSET, message.offset()), _VERDICTS[verdict]), events, link,
     )  # fmt: skip
 
 
@@ -129,49 +146,51 @@ def _root(exchange: Live, reason: Reason, judged_ns: int, wall_ns: int, trace_id
     outcome = exchange.outcome
     assert outcome is not None
     matched = outcome is Outcome.MATCHED
-    attributes: tuple[Attribute, ...] = (
-        (c.OUTCOME, outcome.name), (c.KEPT, reason.name), (c.LATENCY_MS, exchange.latency_ns / 1e6),
-        *_error_type(outcome),
-    )  # fmt: skip
+    ended_ns = exchange.ended_ns + wall_ns
+    attributes: tuple[Attribute, ...] = ((c.LATENCY_MS, exchange.latency_ns / 1e6),)
     if exchange.correlation_id != exchange.trace_id.encode():
         attributes += ((c.CONVERSATION, exchange.correlation_id.decode("utf-8", "backslashreplace")),)
-    end_ns = judged_ns if matched else exchange.ended_ns
-    error = "" if matched else exchange.failure or outcome.name
     return Span(
-        f"request {exchange.name}", CLIENT, (), trace_id, root_id, b"", exchange.intended_ns + wall_ns,
-        end_ns + wall_ns, attributes, ((outcome.name, exchange.ended_ns + wall_ns, ()),), None, error,
+        _request_shape(exchange.name, outcome, reason), trace_id, root_id, b"", exchange.intended_ns + wall_ns,
+        judged_ns + wall_ns if matched else ended_ns, attributes, ((_OUTCOME_NAMES[outcome], ended_ns, ()),), None,
+        "" if matched else exchange.failure or _OUTCOME_NAMES[outcome],
     )  # fmt: skip
 
 
 def _send(exchange: Live, wall_ns: int, trace_id: bytes, root_id: bytes) -> Span:
-    topic = exchange.topic
     start_ns = exchange.sent_ns + wall_ns
-    events: list[Event] = [(c.SEND_START, start_ns, ()), (c.PRODUCE_RETURNED, exchange.produced_ns + wall_ns, ())]
+    events: tuple[Event, ...] = ((c.SEND_START, start_ns, ()),)
+    if exchange.produced_ns:
+        events += ((c.PRODUCE_RETURNED, exchange.produced_ns + wall_ns, ()),)
     attributes: tuple[Attribute, ...] = ()
     if exchange.acked_ns:
         end_ns = exchange.acked_ns + wall_ns
-        events.append((c.BROKER_ACK, end_ns, ()))
+        events += ((c.BROKER_ACK, end_ns, ()),)
     else:
         end_ns = max(exchange.ended_ns, exchange.produced_ns) + wall_ns
-        attributes = ((c.ERROR_TYPE, "undelivered"),)
+        attributes = ((c.ERROR_TYPE, _ERROR_TYPES[Outcome.UNDELIVERED]),)
     if exchange.delivery is not None:
         partition, offset, append_ms = exchange.delivery
         attributes += ((c.PARTITION, str(partition)), (c.OFFSET, offset))
         if append_ms:
-            events.append((c.LOG_APPEND, append_ms * 1_000_000, ()))
+            events += ((c.LOG_APPEND, append_ms * 1_000_000, ()),)
     if exchange.key:
         attributes += ((c.KEY, exchange.key.decode("utf-8", "backslashreplace")),)
     return Span(
-        f"send {topic}", PRODUCER,
-        ((c.SYSTEM, "kafka"), (c.DESTINATION, topic), (c.OPERATION_NAME, "send"), (c.OPERATION_TYPE, "send")),
-        trace_id, os.urandom(8), root_id, start_ns, end_ns, attributes, tuple(events), None, exchange.failure,
+        _messaging_shape("send", exchange.topic, PRODUCER), trace_id, os.urandom(8), root_id, start_ns, end_ns,
+        attributes, events, None, exchange.failure,
     )  # fmt: skip
 
 
-def _append_event(message: Any) -> Event:
-    # The broker's clock, in whole milliseconds: it may lie before its span.
-    return (c.LOG_APPEND, message.timestamp()[1] * 1_000_000, ())
+@lru_cache(1000)
+def _messaging_shape(operation: str, topic: str, kind: int) -> Shape:
+    attributes = ((c.SYSTEM, "kafka"), (c.DESTINATION, topic), (c.OPERATION_NAME, operation))
+    return Shape(f"{operation} {topic}", kind, (*attributes, (c.OPERATION_TYPE, operation)))
 
 
-def _error_type(outcome: Outcome) -> tuple[Attribute, ...]:
-    return () if outcome is Outcome.MATCHED else ((c.ERROR_TYPE, _ERROR_TYPES[outcome]),)
+@lru_cache(1000)
+def _request_shape(name: str, outcome: Outcome, reason: Reason) -> Shape:
+    attributes: tuple[Attribute, ...] = ((c.OUTCOME, outcome.name), (c.KEPT, reason.name))
+    if outcome is not Outcome.MATCHED:
+        attributes += ((c.ERROR_TYPE, _ERROR_TYPES[outcome]),)
+    return Shape(f"request {name}", CLIENT, attributes)

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ SLOW_FROM = 100
 """Exchanges that must have been seen before the slowest hundredth of them is known."""
 REFRESH_NS = 1_000_000_000
 
+_MATCHED = Outcome.MATCHED
 _REASONS = {
     Outcome.TIMED_OUT: Reason.TIMED_OUT,
     Outcome.UNDELIVERED: Reason.UNDELIVERED,
@@ -54,6 +56,8 @@ class Tracer:
     """
 
     def __init__(self, sampling: Sampling, export: Export, slow_ms: float | None, *, ours: bool) -> None:
+        self.sample: Callable[[bytes, int], bool] = sampling.sample
+        """At the start: whether the service is told to record."""
         self._sampling = sampling
         self._export = export
         self._slow_ns = None if slow_ms is None else int(slow_ms * 1e6)
@@ -64,10 +68,6 @@ class Tracer:
         self._order: deque[bytes] = deque()
         self._wall_ns = time.time_ns() - perf_counter_ns()
 
-    def sample(self, trace_id: bytes, now_ns: int) -> bool:
-        """At the start: whether the service is told to record."""
-        return self._sampling.sample(trace_id, now_ns)
-
     def judge(self, exchange: Live) -> bool:
         """At the end: whether it is kept; notes why and when on the exchange."""
         if exchange.sampled:
@@ -76,7 +76,7 @@ class Tracer:
             exchange.judged_ns = perf_counter_ns()
         else:
             outcome = exchange.outcome
-            if outcome is Outcome.MATCHED:
+            if outcome is _MATCHED:
                 slow_ns = self._slow_ns or self._p99_ns.get(exchange.name)
                 if slow_ns is None or exchange.ended_ns - exchange.intended_ns <= slow_ns:
                     return False

@@ -15,7 +15,7 @@ from locust_kafka.core.sampling import SECOND_NS, Budget, Reason, Sampling
 from locust_kafka.core.traceparent import TraceIds, parse_server_timing
 from locust_kafka.tracing import environment, spans
 from locust_kafka.tracing.otlp import Encoder
-from locust_kafka.tracing.spans import Span
+from locust_kafka.tracing.spans import Shape, Span
 
 INSTANTS = st.lists(st.integers(0, 3 * SECOND_NS), max_size=300).map(
     lambda gaps: [sum(gaps[:n]) for n in range(len(gaps))]
@@ -91,7 +91,7 @@ ATTRIBUTES = st.lists(
     max_size=4,
 ).map(tuple)
 SPANS = st.builds(
-    Span, name=st.sampled_from(["a", "b"]), kind=st.sampled_from([3, 4, 5]), constant=ATTRIBUTES,
+    Span, shape=st.builds(Shape, name=st.sampled_from(["a", "b"]), kind=st.sampled_from([3, 4, 5]), attributes=ATTRIBUTES),
     trace_id=st.binary(min_size=16, max_size=16), span_id=st.binary(min_size=8, max_size=8),
     parent_id=st.just(b"") | st.binary(min_size=8, max_size=8), start_ns=st.integers(0, 2**63), end_ns=st.integers(0, 2**63),
     attributes=ATTRIBUTES, events=st.lists(st.tuples(st.text(), st.integers(0, 2**63), ATTRIBUTES), max_size=3).map(tuple),
@@ -112,12 +112,16 @@ def test_what_is_encoded_is_what_was_told(told: list[Span]) -> None:
         (scope_spans,) = resource_spans.scope_spans
         assert len(scope_spans.spans) == len(expected)
         for span, message in zip(expected, scope_spans.spans, strict=True):
-            assert (message.name, message.kind, message.trace_id, message.span_id) == span[:2] + span[3:5]
-            assert (message.parent_span_id, message.start_time_unix_nano, message.end_time_unix_nano) == span[5:8]
+            assert (message.name, message.kind) == (span.shape.name, span.shape.kind)
+            assert message.flags == 0x101
+            assert (message.trace_id, message.span_id, message.parent_span_id) == span[1:4]
+            assert (message.start_time_unix_nano, message.end_time_unix_nano) == span[4:6]
             assert [(a.key, getattr(a.value, a.value.WhichOneof("value"))) for a in message.attributes] == list(
-                span.constant + span.attributes
+                span.shape.attributes + span.attributes
             )
             assert [(e.name, e.time_unix_nano) for e in message.events] == [e[:2] for e in span.events]
+            for event, told_event in zip(message.events, span.events, strict=True):
+                assert [a.key for a in event.attributes] == [key for key, _value in told_event[2]]
             assert [(link.trace_id, link.span_id) for link in message.links] == ([span.link] if span.link else [])
             assert message.status.message == span.error
             assert bool(message.status.code) == bool(span.error)
@@ -126,10 +130,16 @@ def test_what_is_encoded_is_what_was_told(told: list[Span]) -> None:
 def test_a_remembered_exchange_tells_only_what_is_remembered() -> None:
     """The root of an exchange that is gone has its instants and outcome, and claims no ack."""
     root = spans.of_past(bytes(15) + b"\1", Past(900, Outcome.MATCHED, True, 100, 200, "n"), Reason.DUPLICATE, 1000)
-    assert (root.name, root.start_ns, root.end_ns, root.parent_id, root.error) == ("request n", 1100, 1900, b"", "")
+    assert (root.shape.name, root.start_ns, root.end_ns, root.parent_id, root.error) == (
+        "request n",
+        1100,
+        1900,
+        b"",
+        "",
+    )
     assert [event[:2] for event in root.events] == [("send start", 1200), ("first reply", 1900)]
     timed_out = spans.of_past(bytes(15) + b"\1", Past(900, Outcome.TIMED_OUT, False, 100, 200, "n"), Reason.LATE, 0)
-    assert ("error.type", "timeout") in timed_out.attributes
+    assert ("error.type", "timeout") in timed_out.shape.attributes
     assert timed_out.error == "TIMED_OUT"
 
 

@@ -25,8 +25,10 @@ logger = logging.getLogger("locust_kafka")
 
 QUEUE_TRACES = 10_000
 BATCH_SPANS = 512
-CHUNK_TRACES = 4
-"""After so many the hub gets its turn: some 150 µs."""
+CHUNK_TRACES = 8
+"""After so many (some 300 µs) the hub gets its turn."""
+YIELD_S = 0.0005
+"""For how long.  Not sleep(0): gevent runs 50 such turns before it looks at its timers and sockets again."""
 PAUSE_S = 0.25
 CLOSE_S = 2.5
 SCOPE = ("locust_kafka", "0.1.0")
@@ -175,7 +177,7 @@ class Export:
         while self._queue and self._in_hand < BATCH_SPANS:
             for _ in range(min(CHUNK_TRACES, len(self._queue))):
                 self._take(self._queue.popleft())
-            gevent.sleep(0)
+            gevent.sleep(YIELD_S)
 
     def _take(self, make: MakeSpans) -> None:
         try:

@@ -175,7 +175,8 @@ class KafkaClient:
         exchange = Live(
             trace_id, name or topic, intended_ns, now, intended_ns + int(timeout_s * 1e9), trace_id.decode(), topic
         )
-        exchange.sampled = run.tracer is not None and run.tracer.sample(trace_id, now)
+        tracer = run.outlet.tracer
+        exchange.sampled = tracer is not None and tracer.sample(trace_id, now)
         exchange.context = self._user.context()
         return exchange
 

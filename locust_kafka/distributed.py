@@ -77,6 +77,13 @@ class MasterSide:
         self._finisher = None
         self._result = None
 
+    def ledger(self) -> Ledger:
+        """The sum of what the workers last reported of the current run."""
+        total = Ledger()
+        for wire in list(self._ledgers.values()):
+            total.add(Ledger.from_wire(wire))
+        return total
+
     def rest(self) -> None:
         """The run's result has been told."""
         self._at_rest.set()

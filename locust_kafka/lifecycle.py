@@ -32,8 +32,6 @@ from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.outlet import Outlet
 from locust_kafka.report.statistics import FLUSH_S, Statistics
 from locust_kafka.settings import Settings
-from locust_kafka.tracing import tracer
-from locust_kafka.tracing.tracer import Tracer
 
 if TYPE_CHECKING:
     from locust_kafka.user import KafkaUser
@@ -89,7 +87,6 @@ class Run:
         """Given by the master, so that no report is taken for another run's."""
         self.ending = False
         """Locust has begun to stop it: the next `test_start` is another run's."""
-        self.tracer: Tracer | None = None
         self.outlet = Outlet(statistics, settings.match)
         self.exchanges = Exchanges(self.rule, self.ids.generation, self.outlet, self._fail)
         self.producers = Producers(settings, self.exchanges.poller, self._fail)
@@ -223,7 +220,7 @@ class Run:
         gc.unfreeze()  # an earlier run may be garbage by now
         gc.collect()
         gc.freeze()  # what is loaded by now is never garbage: each collection is spared the look (hub lag 48 → 9 ms)
-        self.tracer = self.outlet.tracer = tracer.start(s, ours=self.rule.ours)
+        self.outlet.open_telemetry(s, ours=self.rule.ours)
         self.exchanges.start(consumer)
 
     def _flush(self) -> None:

@@ -20,7 +20,7 @@ from locust_kafka.distributed import MasterSide, WorkerSide
 from locust_kafka.errors import EXIT_INVALID, EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
 from locust_kafka.kafka.native import interrupt_main_greenlet
 from locust_kafka.lifecycle import Run
-from locust_kafka.report import summary
+from locust_kafka.report import metrics, summary
 from locust_kafka.report.exchange_log import numbered
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.statistics import Statistics
@@ -95,6 +95,8 @@ class Plugin:
         events.reset_stats.add_listener(self._reset_stats)
         events.quitting.add_listener(self._on_quitting)
         events.quit.add_listener(self._on_quit)
+        if settings.metrics_port is not None and self.worker is None:
+            metrics.serve(settings.metrics_port, self.master.ledger if self.master is not None else self._ledger)
         Plugin.instance = self
         atexit.register(self._at_exit)
 
@@ -134,11 +136,14 @@ class Plugin:
     def finish_run(self, *, cut: bool = False) -> Run | None:
         """Drain, settle and close the run of this process, if it has one."""
         run = self._run
+        if run is not None and cut:
+            run.cut()
         if run is not None:
-            if cut:
-                run.cut()
             run.finish()
         return run
+
+    def _ledger(self) -> Ledger | None:
+        return self._run.ledger if self._run is not None else None
 
     def _options(self) -> dict[str, Any]:
         parsed = self.environment.parsed_options
@@ -218,15 +223,10 @@ class Plugin:
         self._last = ledger
         for sentence in ledger.invalid:
             logger.error("invalid run: %s", sentence)
-        if ledger.invalid:
-            self.exit_code = self.exit_code or EXIT_INVALID
         path = self._frozen.get("kafka_summary")
-        if path:
-            try:
-                summary.write(ledger, str(path))
-            except OSError as error:
-                logger.error("the summary could not be written: %s", error)
-                self.exit_code = self.exit_code or EXIT_INVALID
+        written = not path or summary.write(ledger, str(path))
+        if ledger.invalid or not written:
+            self.exit_code = self.exit_code or EXIT_INVALID
         if not self._options().get("headless"):
             summary.show(ledger)
 

@@ -70,6 +70,7 @@ OPTIONS = (
     Option("trace-keep", "10", "PER_SECOND", "the most slow, failed, late or duplicate ones a second kept besides"),
     Option("trace-slow", "", "MS", "from when on an exchange is slow; default: its name's running p99"),
     Option("trace-url", "", "URL", "link to a trace, with {trace_id} in it, for the summary", frozen=True),
+    Option("metrics-port", "", "PORT", "serve /metrics for Prometheus (of all workers, at the master)", frozen=True),
     Option("summary", "", "FILE", "write the summary as JSON", frozen=True),
     Option("exchange-log", "", "FILE.csv[.gz]", "write a row per exchange and per later reply", frozen=True),
 )
@@ -123,6 +124,7 @@ class Settings:
     trace_keep: float
     trace_slow_ms: float | None
     trace_url: str
+    metrics_port: int | None
     summary: str
     exchange_log: str
 
@@ -169,6 +171,7 @@ def parse(values: Mapping[str, Any]) -> Settings:
         trace_keep=number("--kafka-trace-keep", text["kafka_trace_keep"], 0, 1e6),
         trace_slow_ms=_optional("--kafka-trace-slow", text["kafka_trace_slow"], 0.001, 1e7),
         trace_url=_trace_url(text["kafka_trace_url"]),
+        metrics_port=_port("--kafka-metrics-port", text["kafka_metrics_port"]),
         summary=_writable("--kafka-summary", text["kafka_summary"]),
         exchange_log=_writable("--kafka-exchange-log", text["kafka_exchange_log"]),
     )
@@ -191,6 +194,12 @@ def number(what: str, text: str, low: float, high: float) -> float:
 
 def _optional(what: str, text: str, low: float, high: float) -> float | None:
     return number(what, text, low, high) if text else None
+
+
+def _port(what: str, text: str) -> int | None:
+    if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise SettingsError(f"{what} {text!r} is refused: give a port from 1 to 65535")
+    return int(text) if text else None
 
 
 def _trace_url(template: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaException
 
 from waiter_service import tracing
+from waiter_service.metrics import PortTaken
 from waiter_service.service import Service
 from waiter_service.settings import parse
 from waiter_service.telemetry import logger
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     try:
         service = Service(settings, tracing.start(os.environ))
-    except (KafkaUnavailable, tracing.TracingUnavailable) as error:
+    except (KafkaUnavailable, tracing.TracingUnavailable, PortTaken) as error:
         logger.error("%s", error)
         sys.exit(1)
     except KafkaException as error:

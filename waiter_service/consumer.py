@@ -64,6 +64,11 @@ class RequestConsumer(threading.Thread):
         self._stopping = threading.Event()
         self._deadline = 0.0
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests were read and not yet answered; from any thread, a moment old."""
+        return sum(tracker.pending for tracker in list(self._trackers.values()))
+
     def stop(self, deadline: float) -> None:
         """Read no more, wait until all that was read is answered (until `deadline`), commit, leave the group."""
         self._deadline = deadline
@@ -100,7 +105,7 @@ class RequestConsumer(threading.Thread):
             if tracker is None:
                 continue  # read before, delivered after its partition was revoked
             tracker.add(offset)
-            self._backlog.append(Job(message, tracker, self._finished, received_ns))
+            self._backlog.append(Job(message, tracker, self._finished, received_ns, timings=self._telemetry.timings))
         self._telemetry.count("requests", len(self._backlog) - before)
 
     def _hand_on(self) -> None:

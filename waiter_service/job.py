@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from opentelemetry.trace import Span
 
 from waiter_service.handler import Reply
+from waiter_service.metrics import Timings
 from waiter_service.offsets import OffsetTracker
 
 Finished = deque[tuple[OffsetTracker, int]]
@@ -26,6 +28,7 @@ class Job:
         received_ns: when the consumer got it (time.perf_counter_ns).
         queued_ns: when the request queue had room for it.
         span: of its processing; None when it is not recorded.
+        timings: where its duration is recorded; None when nobody wants it.
     """
 
     message: Any
@@ -34,12 +37,15 @@ class Job:
     received_ns: int
     queued_ns: int = 0
     span: Span | None = None
+    timings: Timings | None = None
 
     def finish(self) -> None:
         """Every reply was acknowledged, or none will be sent: its offset may be committed."""
         self.finished.append((self.tracker, self.message.offset()))
         if self.span is not None:
             self.span.end()
+        if self.timings is not None:
+            self.timings.processed(time.perf_counter_ns() - self.received_ns)
 
     def place(self) -> str:
         """Where it stands, for messages to people."""

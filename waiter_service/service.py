@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 from confluent_kafka import Consumer
+from prometheus_client import CollectorRegistry
 
 from waiter_service.consumer import RequestConsumer
 from waiter_service.job import Answer, Job
+from waiter_service.metrics import Counts, Endpoint, Timings
 from waiter_service.pipeline import BoundedQueue, LateTimer, Stage
 from waiter_service.producer import ReplyProducer
 from waiter_service.settings import Settings
@@ -24,6 +27,7 @@ class Service:
     Raises:
         KafkaUnavailable: no broker answered, or a topic could not be created.
         KafkaException: librdkafka refused a setting.
+        PortTaken: the metrics cannot be served where they were asked for.
     """
 
     def __init__(self, settings: Settings, tracing: Tracing | None) -> None:
@@ -65,6 +69,32 @@ class Service:
             for n in range(settings.consumers)
         ]
 
+        self._endpoint: Endpoint | None = None
+        if settings.metrics_port is not None:
+            registry = CollectorRegistry()
+            self.telemetry.timings = Timings(registry)
+            registry.register(Counts(self))
+            self._endpoint = Endpoint(settings.metrics_port, registry, self.health)
+
+    @property
+    def queues(self) -> tuple[BoundedQueue[Any], ...]:
+        """Both, from left to right."""
+        return self._requests, self._replies
+
+    @property
+    def in_flight(self) -> int:
+        """Requests read and not yet answered."""
+        return sum(consumer.in_flight for consumer in self._consumers)
+
+    def health(self) -> tuple[bool, str]:
+        """Whether it works, and a word about it."""
+        if self.crash is not None:
+            return False, f"stopped by a failure: {self.crash}"
+        if self._wake.is_set():
+            return False, "stopping"
+        ready = all(consumer.assigned.is_set() for consumer in self._consumers)
+        return ready, "ready" if ready else "waiting for partitions"
+
     def start(self) -> None:
         """Start from right to left, so that nothing is read before it can be answered."""
         for producer in self._producers:
@@ -100,7 +130,7 @@ class Service:
         """One line: depths, time held back, and every counter."""
         queues = ", ".join(
             f"{queue.name} {queue.depth}/{queue.capacity} (held back {queue.blocked_ns / 1e9:.2f} s)"
-            for queue in (self._requests, self._replies)
+            for queue in self.queues
         )
         counts = ", ".join(f"{name} {count}" for name, count in self.telemetry.snapshot().items())
         return f"{counts or 'nothing yet'}; {queues}, late timer {self._late.depth}"
@@ -132,6 +162,8 @@ class Service:
             )  # fmt: skip
         if self._tracing is not None:
             self._tracing.close()
+        if self._endpoint is not None:
+            self._endpoint.close()
         logger.info("stopped: %s", self.status())
         return not undrained and not unacknowledged
 

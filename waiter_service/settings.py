@@ -46,6 +46,7 @@ class Settings:
     replication_factor: int
     report_every_s: float
     shutdown_timeout_s: float
+    metrics_port: int | None
 
     def client_config(self, kind: str) -> dict[str, Any]:
         """Librdkafka settings for a `consumer`, a `producer` or an `admin` client: the file's over the defaults."""
@@ -115,6 +116,11 @@ def between(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def port(text: str) -> int | None:
+    """Parse a TCP port, or `off`."""
+    return None if text.strip().lower() == "off" else between(1, 65535)(text)
 
 
 def properties(text: str) -> dict[str, str]:
@@ -254,5 +260,6 @@ def _parser() -> argparse.ArgumentParser:
         "how often depths and counts are logged",
         metavar="TIME",
     )
+    _option(running, "--metrics-port", "off", port, "/metrics (Prometheus) and /healthz here", metavar="PORT|off")
     _option(running, "--shutdown-timeout", "30s", duration_ms, "how long a stop may take", metavar="TIME")
     return parser

@@ -6,6 +6,8 @@ import logging
 import threading
 from collections import Counter
 
+from waiter_service.metrics import Timings
+
 logger = logging.getLogger("waiter_service")
 
 
@@ -15,6 +17,8 @@ class Telemetry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self.timings: Timings | None = None
+        """Histograms, when somebody may read them."""
 
     def count(self, what: str, times: int = 1) -> int:
         """Add to a counter; returns its new value."""

@@ -51,6 +51,8 @@ class Waiter:
         if plan.wait_ms > 0:
             time.sleep(plan.wait_ms / 1000)
         waited_ns = time.perf_counter_ns()
+        if job.timings is not None:
+            job.timings.waited(waited_ns - taken_ns)
         if self._tracing is not None:
             self._tracing.wait(job, plan.wait_ms, taken_ns, waited_ns)
         if plan.replies == 0:

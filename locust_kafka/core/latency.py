@@ -22,27 +22,34 @@ def bucket_us(nanoseconds: int) -> int:
 
 
 class LatencySeries:
-    """Latencies of one kind."""
+    """Latencies of one kind.
 
-    __slots__ = ("_counts", "_max_ns", "_min_ns", "_sum_ns", "count")
+    Attributes:
+        count: how many.
+        sum_ns: of all of them, exact; and so are the next two.
+        min_ns: the shortest; 0 when there is none.
+        max_ns: the longest.
+    """
+
+    __slots__ = ("_counts", "count", "max_ns", "min_ns", "sum_ns")
 
     def __init__(self) -> None:
         self.count = 0
         self._counts: dict[int, int] = {}
-        self._sum_ns = 0
-        self._min_ns = 0
-        self._max_ns = 0
+        self.sum_ns = 0
+        self.min_ns = 0
+        self.max_ns = 0
 
     def record(self, nanoseconds: int) -> None:
         """Add one latency, not negative."""
         us = bucket_us(nanoseconds)
         counts = self._counts
         counts[us] = counts.get(us, 0) + 1
-        self._sum_ns += nanoseconds
-        if nanoseconds > self._max_ns:
-            self._max_ns = nanoseconds
-        if nanoseconds < self._min_ns or not self.count:
-            self._min_ns = nanoseconds
+        self.sum_ns += nanoseconds
+        if nanoseconds > self.max_ns:
+            self.max_ns = nanoseconds
+        if nanoseconds < self.min_ns or not self.count:
+            self.min_ns = nanoseconds
         self.count += 1
 
     def merge(self, other: LatencySeries) -> None:
@@ -51,20 +58,31 @@ class LatencySeries:
             return
         for us, count in other._counts.items():
             self._counts[us] = self._counts.get(us, 0) + count
-        self._min_ns = min(self._min_ns, other._min_ns) if self.count else other._min_ns
-        self._max_ns = max(self._max_ns, other._max_ns)
-        self._sum_ns += other._sum_ns
+        self.min_ns = min(self.min_ns, other.min_ns) if self.count else other.min_ns
+        self.max_ns = max(self.max_ns, other.max_ns)
+        self.sum_ns += other.sum_ns
         self.count += other.count
+
+    def cumulative(self, boundaries_us: tuple[int, ...]) -> list[int]:
+        """How many latencies were at most so long, for ascending boundaries in µs (to the buckets' 3 digits)."""
+        ordered = sorted(self._counts.items())
+        counts, seen, at = [], 0, 0
+        for boundary in boundaries_us:
+            while at < len(ordered) and ordered[at][0] <= boundary:
+                seen += ordered[at][1]
+                at += 1
+            counts.append(seen)
+        return counts
 
     def summary(self) -> dict[str, float | int | None]:
         """count, and mean, min, p50, p90, p95, p99, p999, max in ms (None when nothing was recorded)."""
         names = ("mean", "min", *PERCENTILES, "max")
         if not self.count:
             return {"count": 0, **dict.fromkeys(names)}
-        low, high = self._min_ns / 1e6, self._max_ns / 1e6
+        low, high = self.min_ns / 1e6, self.max_ns / 1e6
         result: dict[str, float | int | None] = {
             "count": self.count,
-            "mean": round(self._sum_ns / self.count / 1e6, 6),
+            "mean": round(self.sum_ns / self.count / 1e6, 6),
             "min": low,
         }
         for name, ns in zip(PERCENTILES, self.percentiles_ns(tuple(PERCENTILES.values())), strict=True):
@@ -83,16 +101,16 @@ class LatencySeries:
                 seen += count
             # As HdrHistogram does, the bucket's upper edge: latency is rather overstated; but never past the maximum.
             upper_ns = (us + (1 << max(0, us.bit_length() - 11)) - 1) * 1000
-            found.append(min(max(upper_ns, self._min_ns), self._max_ns))
+            found.append(min(max(upper_ns, self.min_ns), self.max_ns))
         return found
 
     def to_wire(self) -> dict[str, Any]:
         """For the master: plain numbers and the encoded histogram."""
         return {
             "count": self.count,
-            "sum_ns": self._sum_ns,
-            "min_ns": self._min_ns,
-            "max_ns": self._max_ns,
+            "sum_ns": self.sum_ns,
+            "min_ns": self.min_ns,
+            "max_ns": self.max_ns,
             "buckets": list(self._counts.items()),
         }
 
@@ -101,8 +119,8 @@ class LatencySeries:
         """The inverse of `to_wire`."""
         series = cls()
         series.count = data["count"]
-        series._sum_ns = data["sum_ns"]
-        series._min_ns = data["min_ns"]
-        series._max_ns = data["max_ns"]
+        series.sum_ns = data["sum_ns"]
+        series.min_ns = data["min_ns"]
+        series.max_ns = data["max_ns"]
         series._counts = dict(data["buckets"])
         return series

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
+
+import gevent
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Past
 from locust_kafka.core.examples import SLOWEST, Example
 from locust_kafka.errors import NotReady
+from locust_kafka.report import otlp_metrics
 from locust_kafka.report.exchange_log import ExchangeLog, place_of
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.statistics import Failure, Statistics
+from locust_kafka.settings import Settings
+from locust_kafka.tracing import tracer as tracing
+from locust_kafka.tracing.environment import resource
 
 if TYPE_CHECKING:
     from locust_kafka.exchange import Live
-    from locust_kafka.tracing.tracer import Tracer
 
 logger = logging.getLogger("locust_kafka")
 
@@ -37,7 +43,8 @@ class Outlet:
         self.statistics = statistics
         self.measure_from_ns = 0
         """Exchanges that were to start before this are left out of the latencies (warm-up)."""
-        self.tracer: Tracer | None = None
+        self.tracer: tracing.Tracer | None = None
+        self._push: otlp_metrics.Push | None = None
         self._log: ExchangeLog | None = None
         self._match = match
         self._unacked: set[Live] = set()
@@ -57,6 +64,12 @@ class Outlet:
             self._log = ExchangeLog(path)
         except OSError as error:
             raise NotReady(f"--kafka-exchange-log {path!r} cannot be written: {error}") from error
+
+    def open_telemetry(self, settings: Settings, *, ours: bool) -> None:
+        """Send spans and metrics where OpenTelemetry's environment says; `ours`: correlation ids are trace ids."""
+        self.tracer = tracing.start(settings, ours=ours)
+        if otlp_metrics.wanted(os.environ):
+            self._push = otlp_metrics.Push(lambda: self.ledger, resource(tracing.SERVICE))
 
     def registered(self, exchange: Live) -> None:
         """A request was registered."""
@@ -202,9 +215,10 @@ class Outlet:
         for exchange in self._unacked:  # their acks never came
             self._complete(exchange)
         self._unacked.clear()
-        if self.tracer is not None:
-            self.tracer.close(self.ledger)
-            self.tracer = None
+        closing = [gevent.spawn(self.tracer.close, self.ledger)] if self.tracer is not None else []
+        closing += [gevent.spawn(self._push.close)] if self._push is not None else []
+        gevent.joinall(closing)  # together: each may wait for a slow collector
+        self.tracer = self._push = None
         if self._log is not None:
             self._log.close()
             self._log = None

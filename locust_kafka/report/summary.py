@@ -10,6 +10,7 @@ from typing import Any
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.report.ledger import SERIES, Ledger, NameLedger
 
+logger = logging.getLogger("locust_kafka")
 console = logging.getLogger("locust.stats_logger")
 
 _SERIES_PHRASES = {
@@ -69,13 +70,14 @@ def link(ledger: Ledger, trace_id: str) -> str:
     return ledger.trace_url.replace("{trace_id}", trace_id)
 
 
-def write(ledger: Ledger, path: str) -> None:
-    """Write the JSON.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    Path(path).write_text(json.dumps(to_json(ledger), indent=2) + "\n", "utf-8")
+def write(ledger: Ledger, path: str) -> bool:
+    """Write the JSON; a file that cannot be written is told, and False."""
+    try:
+        Path(path).write_text(json.dumps(to_json(ledger), indent=2) + "\n", "utf-8")
+    except OSError as error:
+        logger.error("the summary could not be written: %s", error)
+        return False
+    return True
 
 
 def show(ledger: Ledger) -> None:

@@ -83,6 +83,18 @@ def resource(service_name: str) -> Resource:
     return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
 
 
+def say_once(logger_name: str) -> None:
+    """Let a logger of the exporters say each thing once: that a collector is away it says at each batch."""
+    said: set[str] = set()
+
+    def first(record: logging.LogRecord) -> bool:
+        new = record.msg not in said
+        said.add(record.msg)
+        return new
+
+    logging.getLogger(logger_name).addFilter(first)
+
+
 def _address() -> str:
     """This host's own address towards others; "" when it has none.  Connecting UDP sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -18,12 +18,13 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from locust_kafka.tracing.environment import say_once
 from locust_kafka.tracing.otlp import Encoder
 from locust_kafka.tracing.spans import Span
 
 logger = logging.getLogger("locust_kafka")
 
-QUEUE_TRACES = 10_000
+QUEUE_TRACES = 2000
 BATCH_SPANS = 512
 CHUNK_TRACES = 8
 """After so many (some 300 µs) the hub gets its turn."""
@@ -65,11 +66,7 @@ class Collector:
         exporter = OTLPSpanExporter()
         self._client = exporter._client  # noqa: SLF001 - it takes encoded bytes; the public way takes SDK spans only
         self._close: Callable[[], None] = exporter.shutdown
-        # It says at each batch that the collector is away: once is enough, the summary has the count.
-        said: set[str] = set()
-        logging.getLogger(OTLPSpanExporter.__module__).addFilter(
-            lambda record: not (record.msg in said or said.add(record.msg))  # type: ignore[func-returns-value]
-        )
+        say_once(OTLPSpanExporter.__module__)  # the summary has the count
 
     def add(self, span: Span) -> None:
         """Encode it."""
@@ -140,6 +137,7 @@ class Export:
         self._queue: deque[MakeSpans] = deque()
         self._closing = gevent.event.Event()
         self._in_hand = 0
+        self._failing = False
         self._greenlet = gevent.spawn(self._run)
 
     def put(self, make: MakeSpans) -> None:
@@ -150,9 +148,9 @@ class Export:
             self._queue.append(make)
 
     def close(self) -> None:
-        """Send what is queued, for at most CLOSE_S; what is left then is counted."""
+        """Send what is queued, for at most CLOSE_S; hardly when the last sending failed.  What is left is counted."""
         self._closing.set()
-        self._greenlet.join(CLOSE_S)
+        self._greenlet.join(0.1 if self._failing else CLOSE_S)
         if not self._greenlet.ready():
             self._greenlet.kill(block=True, timeout=0.2)
             self.refused += self._in_hand
@@ -165,10 +163,11 @@ class Export:
                 self._closing.wait(PAUSE_S)
                 continue
             self._batch()
-            if self._sink.send():
-                self.sent += self._in_hand
-            else:
+            self._failing = not self._sink.send()
+            if self._failing:
                 self.refused += self._in_hand
+            else:
+                self.sent += self._in_hand
             self._in_hand = 0
             if len(self._queue) < BATCH_SPANS:
                 self._closing.wait(PAUSE_S)

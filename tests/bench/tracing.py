@@ -88,7 +88,7 @@ def ended(trace_id: bytes) -> Live:
 def costs(bootstrap: str) -> None:
     """Every exchange traced at 1 000/s, against none."""
     port = free_port()
-    options = ["--kafka-rate", "1000", "-u", "50"]
+    options = ["--kafka-rate", "1000", "-u", "50", "--kafka-trace-rate", "2000"]
     with Process([sys.executable, "-m", "tests.bench.collector", "ok", str(port)]) as collector:
         collector.await_line("ready")
         pairs = in_turns(bootstrap, options, f"http://127.0.0.1:{port}", lag=True)
@@ -100,7 +100,7 @@ def costs(bootstrap: str) -> None:
 
 
 def bad_collectors(bootstrap: str) -> None:
-    """A collector that is closed, hangs, or answers after 2 s; 50 closed users, up to 1 000 traces a second."""
+    """A collector that is closed, hangs, or answers after 2 s; 50 closed users, default sampling."""
     print("| collector | rate, ratio | p99, ratio | exit later by |\n|---|--:|--:|--:|", flush=True)
     for mode in ("closed", "hang", "slow"):
         port = free_port()
@@ -131,7 +131,7 @@ def run(bootstrap: str, options: list[str], environment: dict[str, str], *, lag:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s.json"
         options = [*options, "--headless", "--only-summary", "-r", "100", "-t", "12s", "--kafka-warmup", "4"]
-        options += ["--kafka-settle", "0", "--kafka-summary", str(path), "--kafka-trace-rate", "1000"]
+        options += ["--kafka-settle", "0", "--kafka-summary", str(path)]
         began = time.monotonic()
         environment = {**environment, "PRODUCERS": "shared", "LAG": "1" if lag else ""}
         with locust(bootstrap, TOPICS, "tests/bench/closed_locustfile.py", *options, **environment) as process:

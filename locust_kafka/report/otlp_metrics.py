@@ -1,0 +1,133 @@
+"""The ledger as OTLP metrics: the same figures as `/metrics`, pushed at OpenTelemetry's intervals.
+
+The SDK's instruments would want each latency recorded a second time; its data classes and exporter take our buckets
+as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import gevent
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricExportResult,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.latency import LatencySeries
+from locust_kafka.report.ledger import Ledger
+from locust_kafka.report.metrics import BOUNDARIES, BOUNDARIES_US
+from locust_kafka.tracing import conventions as c
+from locust_kafka.tracing.environment import say_once
+
+logger = logging.getLogger("locust_kafka")
+
+_CUMULATIVE = AggregationTemporality.CUMULATIVE
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+LAST_S = 2.5
+
+
+def wanted(environ: Mapping[str, str]) -> bool:
+    """Whether the environment says that metrics go out by OTLP over HTTP."""
+    exporters = {part.strip().lower() for part in environ.get("OTEL_METRICS_EXPORTER", "").split(",") if part.strip()}
+    protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), "http/protobuf").strip().lower()
+    disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    somewhere = "otlp" in exporters or (not exporters and any(environ.get(name) for name in _ENDPOINTS))
+    return somewhere and not disabled and protocol == "http/protobuf"
+
+
+class Push:
+    """Pushes a run's ledger until it is closed.
+
+    Args:
+        ledger: gives it.
+        resource: who sends.
+    """
+
+    def __init__(self, ledger: Callable[[], Ledger], resource: Resource) -> None:
+        self._ledger = ledger
+        self._resource = resource
+        self._began_ns = time.time_ns()
+        self._exporter = OTLPMetricExporter()
+        say_once(OTLPMetricExporter.__module__)
+        self._interval_s = float(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL") or 60_000) / 1000
+        self._failed = False
+        self._count = 0
+        self._greenlet = gevent.spawn(self._run)
+
+    def close(self) -> None:
+        """Push a last time, for at most LAST_S; not when the last time failed."""
+        self._greenlet.kill()
+        if not self._failed:
+            last = gevent.spawn(self._push)
+            last.join(LAST_S)
+            last.kill(block=False)
+        self._exporter.shutdown(timeout_millis=100)
+
+    def _run(self) -> None:
+        while True:
+            gevent.sleep(self._interval_s)
+            self._push()
+
+    def _push(self) -> None:
+        now_ns = time.time_ns()
+        count = sum(entry.e2e.count for entry in self._ledger().names.values())
+        if count < self._count:  # the latencies were reset: a new series begins, as the data model asks
+            self._began_ns = now_ns
+        self._count = count
+        metrics = list(_metrics(self._ledger(), self._began_ns, now_ns))
+        scope = ScopeMetrics(InstrumentationScope("locust_kafka"), metrics, "")
+        data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
+        failed = self._exporter.export(data) is not MetricExportResult.SUCCESS
+        if failed and not self._failed:
+            logger.warning("the collector takes no metrics from us: OTEL_METRICS_EXPORTER=none turns them off")
+        self._failed = failed
+
+
+def _metrics(ledger: Ledger, began_ns: int, now_ns: int) -> Iterator[Metric]:
+    def number(value: float, **attributes: str) -> NumberDataPoint:
+        return NumberDataPoint(attributes, began_ns, now_ns, value)
+
+    def histogram(series: LatencySeries, attributes: dict[str, Any]) -> HistogramDataPoint:
+        cumulative = [0, *series.cumulative(BOUNDARIES_US), series.count]
+        counts = [after - before for before, after in pairwise(cumulative)]
+        low_s, high_s = series.min_ns / 1e9, series.max_ns / 1e9
+        return HistogramDataPoint(
+            attributes, began_ns, now_ns, series.count, series.sum_ns / 1e9, counts, BOUNDARIES, low_s, high_s
+        )
+
+    names = sorted(ledger.names.items())
+    requests = [
+        number(entry.books.outcomes[outcome], name=name, outcome=outcome.name.lower())
+        for name, entry in names
+        for outcome in Outcome
+    ]
+    yield Metric("locust_kafka.requests", "Ended requests", "{request}", Sum(requests, _CUMULATIVE, True))
+    replies = [number(ledger.total.verdicts[verdict], verdict=verdict.name.lower()) for verdict in Verdict]
+    yield Metric("locust_kafka.replies", "Replies read", "{reply}", Sum(replies, _CUMULATIVE, True))
+    pending = [number(entry.books.pending, name=name) for name, entry in names]
+    yield Metric("locust_kafka.pending", "Requests without an outcome yet", "{request}", Gauge(pending))
+    e2e = [histogram(entry.e2e, {"name": name}) for name, entry in names]
+    yield Metric("locust_kafka.e2e.duration", "What a customer waits", "s", Histogram(e2e, _CUMULATIVE))
+    common = {c.SYSTEM: "kafka", c.OPERATION_NAME: "send"}
+    sends = [histogram(entry.send, {**common, "name": name}) for name, entry in names]
+    yield Metric("messaging.client.operation.duration", "produce() to the ack", "s", Histogram(sends, _CUMULATIVE))

@@ -1,0 +1,131 @@
+"""`/metrics` for Prometheus and `/healthz` for whoever starts and stops services.
+
+Counters and depths are read when somebody asks; only the two histograms cost something on the way.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+if TYPE_CHECKING:
+    from waiter_service.service import Service
+
+# OpenTelemetry semantic conventions 1.44, messaging metrics: the advised boundaries, in seconds.
+BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+_TOTALS = {
+    "requests": "Requests read",
+    "replies": "Replies acknowledged by the broker",
+    "commits": "Partition offsets committed",
+    "rebalances": "Assignments received from the group",
+}
+_FAULT = "fault: "
+
+
+class PortTaken(Exception):
+    """Nothing can listen on the port for metrics."""
+
+
+class Timings:
+    """How long things took, recorded as they end."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._process = Histogram(
+            "messaging_process_duration_seconds", "From a request's receipt to its last reply's ack",
+            ["messaging_system", "messaging_operation_name"], buckets=BOUNDARIES, registry=registry,
+        ).labels("kafka", "process")  # fmt: skip
+        self._wait = Histogram("waiter_wait_seconds", "Time waited", buckets=BOUNDARIES, registry=registry)
+
+    def processed(self, nanoseconds: int) -> None:
+        """A request is done with."""
+        self._process.observe(nanoseconds / 1e9)
+
+    def waited(self, nanoseconds: int) -> None:
+        """A wait is over."""
+        self._wait.observe(nanoseconds / 1e9)
+
+
+class Counts:
+    """A Prometheus collector over what the service counts anyway."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing yet: asked when it is registered."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything."""
+        service = self._service
+        counts = service.telemetry.snapshot()
+        for name, words in _TOTALS.items():
+            yield CounterMetricFamily(f"waiter_{name}", words, value=counts.pop(name, 0))
+        faults = CounterMetricFamily("waiter_faults", "Faults injected on purpose", labels=["fault"])
+        events = CounterMetricFamily("waiter_events", "Oddities, errors and pauses, by what happened", labels=["event"])
+        for name, count in counts.items():
+            if name.startswith(_FAULT):
+                faults.add_metric([name.removeprefix(_FAULT)], count)
+            else:
+                events.add_metric([name], count)
+        yield faults
+        yield events
+        depth = GaugeMetricFamily("waiter_queue_depth", "Items in the queue now", labels=["queue"])
+        capacity = GaugeMetricFamily("waiter_queue_capacity", "Items it can hold", labels=["queue"])
+        held = CounterMetricFamily("waiter_held_back_seconds", "Time the stage before had to wait", labels=["queue"])
+        for queue in service.queues:
+            label = [queue.name.removesuffix(" queue")]
+            depth.add_metric(label, queue.depth)
+            capacity.add_metric(label, queue.capacity)
+            held.add_metric(label, queue.blocked_ns / 1e9)
+        yield from (depth, capacity, held)
+        yield GaugeMetricFamily("waiter_in_flight", "Requests read and not yet answered", value=service.in_flight)
+
+
+class Endpoint:
+    """The HTTP server, in a thread of its own.
+
+    Args:
+        port: where it listens, on all addresses; 0 picks a free one.
+        registry: what `/metrics` shows.
+        health: whether the service works, and a word about it.
+
+    Raises:
+        PortTaken: it cannot listen there.
+    """
+
+    def __init__(self, port: int, registry: CollectorRegistry, health: Callable[[], tuple[bool, str]]) -> None:
+        metrics = make_wsgi_app(registry)
+
+        def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if environ["PATH_INFO"] == "/metrics":
+                return metrics(environ, start_response)  # type: ignore[no-any-return] # prometheus_client's WSGI app
+            found = environ["PATH_INFO"] == "/healthz"
+            well, word = health() if found else (False, "try /metrics or /healthz")
+            status = "200 OK" if well else "503 Service Unavailable" if found else "404 Not Found"
+            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+            return [word.encode() + b"\n"]
+
+        try:
+            self._server = make_server("", port, application, WSGIServer, _Quiet)
+        except OSError as error:
+            raise PortTaken(
+                f"metrics cannot be served on port {port}: {error}; choose another with --metrics-port"
+            ) from error
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """A scrape every few seconds is no news."""

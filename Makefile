@@ -31,10 +31,16 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench.waiter
 	$(BIN)/python -m tests.bench.closed
+	$(BIN)/python -m tests.bench.tracing
 
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o requirements.lock
+	for image in waiter locust-kafka; do \
+		$(BIN)/uv pip compile --python-version 3.13 --python-platform linux --generate-hashes --no-annotate --no-header \
+			--no-emit-index-url --no-emit-find-links --quiet --constraint requirements.lock \
+			$$([ $$image = waiter ] && echo docker/waiter.in || echo pyproject.toml) -o docker/$$image.lock; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

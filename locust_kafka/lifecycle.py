@@ -10,6 +10,7 @@ import contextlib
 import enum
 import gc
 import logging
+import os
 import random
 import sys
 from collections.abc import Callable, Iterable
@@ -189,7 +190,7 @@ class Run:
                 s.rate * self._share,
                 self._opened_ns,
                 int(s.reply_timeout_s * 1e9),
-                random.SystemRandom().random,
+                random.Random(os.urandom(16)).random,
             )
         if self.settings.warmup_s:
             self.outlet.measure_from_ns = self._opened_ns + int(self.settings.warmup_s * 1e9)

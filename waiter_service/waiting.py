@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import time
 
 from waiter_service.behaviour import Behaviour
@@ -62,7 +62,7 @@ class Waiter:
         timing = server_timing(
             (taken_ns - job.queued_ns) / 1e6, (waited_ns - taken_ns) / 1e6, (job.queued_ns - job.received_ns) / 1e6
         )
-        reply = answer(request, key, os.urandom(8).hex().encode(), timing)
+        reply = answer(request, key, b"%016x" % (random.getrandbits(64) or 1), timing)
         done = Answer(job, reply, unacknowledged=plan.replies)
         self._count_faults(plan.replies, plan.error, late=plan.late_s > 0)
         if plan.late_s > 0:

@@ -15,6 +15,7 @@ _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-
 _NO_TRACE = b"0" * 32
 _NO_SPAN = b"0" * 16
 
+_BLOCK = 4096
 _MOST_METRICS = 20  # of a header that somebody else wrote
 
 
@@ -74,6 +75,29 @@ def parse_server_timing(header: bytes | None) -> list[tuple[str, float]]:
     return found
 
 
+class Entropy:
+    """The system's random bytes, fetched in blocks: each call of os.urandom gives up the GIL, and waits to get it back.
+
+    Not `random`: a locustfile that calls `random.seed` in each worker would give all workers the same ids.
+
+    Args:
+        source: n → n random bytes.
+    """
+
+    def __init__(self, source: Callable[[int], bytes] = os.urandom) -> None:
+        self._source = source
+        self._block = b""
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        """So many random bytes, never the same ones twice."""
+        at = self._at
+        if at + count > len(self._block):
+            self._block, at = self._source(max(count, _BLOCK)), 0
+        self._at = at + count
+        return self._block[at : at + count]
+
+
 class TraceIds:
     """New ids of one process and run.
 
@@ -81,15 +105,15 @@ class TraceIds:
     an earlier run are told apart by their first 8 digits.  W3C level 2 wants randomness in the right-most 7 bytes.
 
     Args:
-        entropy: n → n random bytes; the system's by default.  Not `random`: a locustfile that calls `random.seed`
-            in each worker would give all workers the same ids.
+        entropy: n → n random bytes; by default the system's.  One pool a run, made after the fork: two processes
+            must not share what is left of a block.
     """
 
-    def __init__(self, entropy: Callable[[int], bytes] = os.urandom) -> None:
-        self._entropy = entropy
-        generation = entropy(4)
+    def __init__(self, entropy: Callable[[int], bytes] | None = None) -> None:
+        self._entropy = entropy or Entropy().take
+        generation = self._entropy(4)
         while not any(generation):  # an all-zero id is invalid, and so might its prefix make one
-            generation = entropy(4)
+            generation = self._entropy(4)
         self.generation = generation.hex().encode()
         """The 8 hex digits all ids of this run begin with."""
 
@@ -99,3 +123,8 @@ class TraceIds:
         if digits.endswith(_NO_SPAN):
             return self.new()
         return self.generation + digits
+
+    def key(self) -> bytes:
+        """A random UUID as text (RFC 9562, version 4): the key of a request that was given none."""
+        digits = self._entropy(16).hex()
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}".encode()

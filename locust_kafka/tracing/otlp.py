@@ -85,31 +85,44 @@ def _shape(shape: Shape) -> bytes:
 
 @lru_cache(1000)
 def _key(key: str) -> bytes:
-    return _part(b"\x0a", key.encode())
+    """KeyValue.key, and the tag of KeyValue.value."""
+    return _part(b"\x0a", key.encode()) + b"\x12"
 
 
 def _attribute(tag: bytes, attribute: Attribute) -> bytes:
     key, value = attribute
     if isinstance(value, str):
-        any_value = _part(b"\x0a", value.encode())
+        text = value.encode()
+        length = len(text)
+        if length < 60 and len(key) < 60:  # all lengths are one byte: the usual case, in one go
+            head = _key(key)
+            return tag + _SMALL[len(head) + length + 3] + head + _SMALL[length + 2] + b"\x0a" + _SMALL[length] + text
+        any_value = _part(b"\x0a", text)
     elif isinstance(value, int):
         any_value = b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
     else:
         any_value = b"\x21" + _DOUBLE(value)
-    return _part(tag, _key(key) + _part(b"\x12", any_value))
+    length = len(any_value)
+    return _part(tag, _key(key) + (_SMALL[length] if length < 128 else _varint(length)) + any_value)
 
 
 def _event(event: Event) -> bytes:
     name, at_ns, attributes = event
-    body = _EVENT_TIME + _FIXED64(at_ns) + _event_name(name)
+    if not attributes:
+        head, tail = _plain_event(name)
+        return head + _FIXED64(at_ns) + tail
+    body = _EVENT_TIME + _FIXED64(at_ns) + _part(_EVENT_NAME, name.encode())
     for attribute in attributes:
         body += _attribute(_EVENT_ATTRIBUTE, attribute)
     return _part(_EVENT, body)
 
 
 @lru_cache(1000)
-def _event_name(name: str) -> bytes:
-    return _part(_EVENT_NAME, name.encode())
+def _plain_event(name: str) -> tuple[bytes, bytes]:
+    """What stands before and after the instant of an event without attributes."""
+    whole = _part(_EVENT, _EVENT_TIME + bytes(8) + _part(_EVENT_NAME, name.encode()))
+    tail = _part(_EVENT_NAME, name.encode())
+    return whole[: -len(tail) - 8], tail
 
 
 def _part(tag: bytes, body: bytes) -> bytes:

@@ -11,7 +11,6 @@ Stamps are monotonic; a span's instants are on the wall clock.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +20,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Past
 from locust_kafka.core.sampling import Reason
-from locust_kafka.core.traceparent import parse_server_timing, parse_traceparent, root_span_id
+from locust_kafka.core.traceparent import Entropy, parse_server_timing, parse_traceparent, root_span_id
 from locust_kafka.matching import last_header
 from locust_kafka.tracing import conventions as c
 
@@ -33,9 +32,9 @@ Event = tuple[str, int, tuple[Attribute, ...]]
 
 CLIENT, PRODUCER, CONSUMER = 3, 4, 5  # SpanKind of OTLP's trace.proto
 
-# Looked up by number: an enum member's `name` is a property in Python, and asked for three times an exchange.
+_new_id = Entropy().take  # span ids need to differ within their trace only: a fork may share what is left of a block
+# Looked up by number: an enum member's `name` is a property in Python, and asked for at every exchange.
 _OUTCOME_NAMES = [outcome.name for outcome in Outcome]
-_VERDICTS = [(c.VERDICT, verdict.name) for verdict in Verdict]
 _ERROR_TYPES = {Outcome.TIMED_OUT: "timeout", Outcome.UNDELIVERED: "undelivered", Outcome.UNFINISHED: "cancelled"}
 
 
@@ -136,9 +135,8 @@ def of_reply(
         timing = parse_server_timing(last_header(headers, "server-timing"))
         events += tuple((f"service: {what}", start_ns, ((c.SERVER_TIMING_MS, ms),)) for what, ms in timing)
     return Span(
-        _messaging_shape("process", message.topic(), CONSUMER), trace_id, os.urandom(8), root_id, start_ns,
-        judged_ns + wall_ns,
-        ((c.PARTITION, str(message.partition())), (c.OFFSET, message.offset()), _VERDICTS[verdict]), events, link,
+        _process_shape(message.topic(), message.partition(), verdict), trace_id, _new_id(8), root_id, start_ns,
+        judged_ns + wall_ns, ((c.OFFSET, message.offset()),), events, link,
     )  # fmt: skip
 
 
@@ -163,6 +161,7 @@ def _send(exchange: Live, wall_ns: int, trace_id: bytes, root_id: bytes) -> Span
     if exchange.produced_ns:
         events += ((c.PRODUCE_RETURNED, exchange.produced_ns + wall_ns, ()),)
     attributes: tuple[Attribute, ...] = ()
+    partition = None
     if exchange.acked_ns:
         end_ns = exchange.acked_ns + wall_ns
         events += ((c.BROKER_ACK, end_ns, ()),)
@@ -171,21 +170,34 @@ def _send(exchange: Live, wall_ns: int, trace_id: bytes, root_id: bytes) -> Span
         attributes = ((c.ERROR_TYPE, _ERROR_TYPES[Outcome.UNDELIVERED]),)
     if exchange.delivery is not None:
         partition, offset, append_ms = exchange.delivery
-        attributes += ((c.PARTITION, str(partition)), (c.OFFSET, offset))
+        attributes += ((c.OFFSET, offset),)
         if append_ms:
             events += ((c.LOG_APPEND, append_ms * 1_000_000, ()),)
     if exchange.key:
         attributes += ((c.KEY, exchange.key.decode("utf-8", "backslashreplace")),)
     return Span(
-        _messaging_shape("send", exchange.topic, PRODUCER), trace_id, os.urandom(8), root_id, start_ns, end_ns,
-        attributes, events, None, exchange.failure,
+        _send_shape(exchange.topic, partition), trace_id, _new_id(8), root_id, start_ns, end_ns, attributes,
+        events, None, exchange.failure,
     )  # fmt: skip
 
 
+def _messaging(operation: str, topic: str) -> tuple[Attribute, ...]:
+    common = ((c.SYSTEM, "kafka"), (c.DESTINATION, topic))
+    return (*common, (c.OPERATION_NAME, operation), (c.OPERATION_TYPE, operation))
+
+
 @lru_cache(1000)
-def _messaging_shape(operation: str, topic: str, kind: int) -> Shape:
-    attributes = ((c.SYSTEM, "kafka"), (c.DESTINATION, topic), (c.OPERATION_NAME, operation))
-    return Shape(f"{operation} {topic}", kind, (*attributes, (c.OPERATION_TYPE, operation)))
+def _send_shape(topic: str, partition: int | None) -> Shape:
+    attributes = _messaging("send", topic)
+    if partition is not None:
+        attributes += ((c.PARTITION, str(partition)),)
+    return Shape(f"send {topic}", PRODUCER, attributes)
+
+
+@lru_cache(1000)
+def _process_shape(topic: str, partition: int, verdict: Verdict) -> Shape:
+    attributes = (*_messaging("process", topic), (c.PARTITION, str(partition)), (c.VERDICT, verdict.name))
+    return Shape(f"process {topic}", CONSUMER, attributes)
 
 
 @lru_cache(1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 
 from hdrh.histogram import HdrHistogram
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from locust_kafka.core.books import Books, Outcome, Verdict, equations
 from locust_kafka.core.latency import LatencySeries, bucket_us
 from locust_kafka.core.schedule import DITHER_NS, Schedule
-from locust_kafka.core.traceparent import TraceIds, root_span_id, trace_id_of, traceparent_of
+from locust_kafka.core.traceparent import Entropy, TraceIds, root_span_id, trace_id_of, traceparent_of
 from locust_kafka.report.ledger import Ledger
 
 HDR = HdrHistogram(1, 10**11, 3)
@@ -34,6 +35,35 @@ def test_an_all_zero_span_id_is_never_sent() -> None:
     draws = [b"\1\2\3\4", b"\5" * 4 + b"\0" * 8, b"\6" * 12]
     ids = TraceIds(lambda _count: draws.pop(0))
     assert ids.new() == b"01020304" + b"06" * 12
+
+
+@given(st.lists(st.integers(1, 5000), max_size=60))
+def test_random_bytes_are_never_given_twice(counts: list[int]) -> None:
+    """What is taken, in whatever pieces, is what the source gave, in order, with nothing used again."""
+    given_out: list[bytes] = []
+
+    def source(count: int) -> bytes:
+        given_out.append(bytes((len(given_out) * 31 + n * 7) % 256 for n in range(count)))
+        return given_out[-1]
+
+    entropy = Entropy(source)
+    for count in counts:
+        before = len(given_out)
+        taken = entropy.take(count)
+        assert len(taken) == count
+        if len(given_out) > before:
+            position = 0
+        assert given_out[-1][position : position + count] == taken
+        position += count
+
+
+def test_keys_are_uuids() -> None:
+    """Version 4, variant 1, all different."""
+    ids = TraceIds()
+    keys = {ids.key().decode() for _ in range(1000)}
+    assert len(keys) == 1000
+    assert all(str(uuid.UUID(key)) == key and uuid.UUID(key).version == 4 for key in keys)
+    assert {uuid.UUID(key).variant for key in keys} == {uuid.RFC_4122}
 
 
 def test_forbidden_traceparents_are_refused() -> None:

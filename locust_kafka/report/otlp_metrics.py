@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -41,18 +41,7 @@ from locust_kafka.tracing.environment import say_once
 logger = logging.getLogger("locust_kafka")
 
 _CUMULATIVE = AggregationTemporality.CUMULATIVE
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 LAST_S = 2.5
-
-
-def wanted(environ: Mapping[str, str]) -> bool:
-    """Whether the environment says that metrics go out by OTLP over HTTP."""
-    exporters = {part.strip().lower() for part in environ.get("OTEL_METRICS_EXPORTER", "").split(",") if part.strip()}
-    protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), "http/protobuf").strip().lower()
-    disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    somewhere = "otlp" in exporters or (not exporters and any(environ.get(name) for name in _ENDPOINTS))
-    return somewhere and not disabled and protocol == "http/protobuf"
 
 
 class Push:

@@ -18,8 +18,8 @@ from locust_kafka.report.exchange_log import ExchangeLog, place_of
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.statistics import Failure, Statistics
 from locust_kafka.settings import Settings
+from locust_kafka.tracing import environment
 from locust_kafka.tracing import tracer as tracing
-from locust_kafka.tracing.environment import resource
 
 if TYPE_CHECKING:
     from locust_kafka.exchange import Live
@@ -68,8 +68,8 @@ class Outlet:
     def open_telemetry(self, settings: Settings, *, ours: bool) -> None:
         """Send spans and metrics where OpenTelemetry's environment says; `ours`: correlation ids are trace ids."""
         self.tracer = tracing.start(settings, ours=ours)
-        if otlp_metrics.wanted(os.environ):
-            self._push = otlp_metrics.Push(lambda: self.ledger, resource(tracing.SERVICE))
+        if environment.by_otlp(os.environ, "METRICS") == (True, environment.HTTP):
+            self._push = otlp_metrics.Push(lambda: self.ledger, environment.resource(tracing.SERVICE))
 
     def registered(self, exchange: Live) -> None:
         """A request was registered."""

@@ -20,9 +20,7 @@ from locust_kafka.tracing import conventions as c
 
 logger = logging.getLogger("locust_kafka")
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_HTTP = ("http/protobuf", "http", "")
+HTTP = "http/protobuf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,8 @@ def read(environ: Mapping[str, str]) -> TraceEnvironment:
     """Read the variables; a value that cannot be used is warned about and passed over, as the specification asks."""
     warnings: list[str] = []
     ratio = _ratio(environ, warnings)
-    exporters = {part.strip().lower() for part in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if part.strip()}
-    wanted = "otlp" in exporters or (not exporters and any(environ.get(name) for name in _ENDPOINTS))
-    if disabled(environ):
-        wanted = False
-    protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), "").strip().lower()
-    if wanted and protocol not in _HTTP:
+    wanted, protocol = by_otlp(environ, "TRACES")
+    if wanted and protocol != HTTP:
         wanted = False
         warnings.append(
             f"OTLP by {protocol!r} is not used inside Locust (a gRPC call to a collector that hangs stops every user): "
@@ -57,6 +51,16 @@ def read(environ: Mapping[str, str]) -> TraceEnvironment:
             "usually port 4318"
         )
     return TraceEnvironment(wanted, ratio, tuple(warnings))
+
+
+def by_otlp(environ: Mapping[str, str], signal: str) -> tuple[bool, str]:
+    """Whether a signal, TRACES or METRICS, is to be sent by OTLP, and by which protocol."""
+    listed = environ.get(f"OTEL_{signal}_EXPORTER", "").split(",")
+    exporters = {part.strip().lower() for part in listed if part.strip()}
+    endpoint = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    protocol = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    wanted = "otlp" in exporters or (not exporters and bool(endpoint))
+    return wanted and not disabled(environ), (protocol or HTTP).strip().lower()
 
 
 def disabled(environ: Mapping[str, str]) -> bool:

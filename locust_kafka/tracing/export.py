@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from importlib.metadata import version
 from time import perf_counter
 from typing import Protocol
 
@@ -36,7 +37,7 @@ PAUSE_S = 0.05
 SEND_S = 0.5
 """How often they are sent."""
 CLOSE_S = 2.5
-SCOPE = ("locust_kafka", "0.1.0")
+SCOPE = ("locust_kafka", version("locust-kafka"))
 
 MakeSpans = Callable[[], list[Span]]
 

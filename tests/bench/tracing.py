@@ -47,6 +47,7 @@ def main() -> None:
         with Process([sys.executable, "-m", "tests.bench.echo", kafka.bootstrap, *TOPICS]) as echo:
             echo.await_line("ready")
             costs(kafka.bootstrap)
+            providers(kafka.bootstrap)
             bad_collectors(kafka.bootstrap)
 
 
@@ -97,6 +98,30 @@ def costs(bootstrap: str) -> None:
     lag = statistics.median(traced.lag_ms for _, traced in pairs)
     print(f"every exchange traced, 1 000/s: {more:+.0f} µs CPU an exchange (median of {PAIRS} pairs)")
     print(f"hub lag p99.9, 1 000/s: {plain_lag:.1f} ms without tracing, {lag:.1f} ms with", flush=True)
+
+
+def providers(bootstrap: str) -> None:
+    """50 closed users, default sampling: our own exporter, and Locust's provider with and without its metrics."""
+    port = free_port()
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_LOGS_EXPORTER": "none"}
+    quiet = {**endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    ways: dict[str, tuple[list[str], dict[str, str]]] = {
+        "own exporter": ([], endpoint),
+        "--otel, no metrics of Locust's": (["--otel"], {**quiet, "OTEL_METRICS_EXPORTER": "none"}),
+        "--otel with Locust's metrics": (["--otel"], quiet),
+    }
+    print("| spans by | rate, ratio | CPU, ratio |\n|---|--:|--:|", flush=True)
+    with Process([sys.executable, "-m", "tests.bench.collector", "ok", str(port)]) as collector:
+        collector.await_line("ready")
+        for way, (options, environment) in ways.items():
+            pairs = [
+                (run(bootstrap, ["-u", "50"], SECONDS, lag=False),
+                 run(bootstrap, ["-u", "50", *options], {**SECONDS, **environment}, lag=False))
+                for _ in range(PAIRS)
+            ]  # fmt: skip
+            rate = statistics.median(traced.rate / plain.rate for plain, traced in pairs)
+            cpu = statistics.median(traced.cpu_us / plain.cpu_us for plain, traced in pairs)
+            print(f"| {way} | {rate:.3f} | {cpu:.2f} |", flush=True)
 
 
 def bad_collectors(bootstrap: str) -> None:

@@ -140,6 +140,8 @@ def test_every_kind_of_exchange_has_its_trace(
     assert refused["send"].tags["error.type"] == refused["request"].tags["error.type"] == "undelivered"
     assert "broker ack" not in refused["send"].events
 
+    assert f"assigned {topics[0]}" in jaeger.operations("waiter")
+
     summary = read_summary(tmp_path / "s.json")
     assert summary["balanced"]
     assert summary["notes"]["traces kept: sampled"] == summary["requests"]["registered"]

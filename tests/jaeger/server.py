@@ -65,6 +65,11 @@ class Jaeger:
             assert time.monotonic() < deadline, f"{trace_id} has not {spans} spans:\n{trace}\n{self._process.output}"
             time.sleep(0.2)
 
+    def operations(self, service: str) -> set[str]:
+        """Names of all spans of a service."""
+        answer = json.loads(await_answer(f"http://127.0.0.1:{self._query_port}/api/v3/operations?service={service}"))
+        return {operation["name"] for operation in answer.get("operations", [])}
+
     def _fetch(self, trace_id: str) -> dict[str, Any]:
         try:
             url = f"http://127.0.0.1:{self._query_port}/api/traces/{trace_id}"

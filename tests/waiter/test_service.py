@@ -160,6 +160,19 @@ def test_no_broker_is_a_sentence() -> None:
     assert_well_behaved(process.output)
 
 
+@pytest.mark.parametrize(("protocol", "sentence"), [
+    ("grpc", "needs the package opentelemetry-exporter-otlp-proto-grpc"), ("smoke", "OTLP protocol 'smoke' is unknown"),
+])  # fmt: skip
+def test_an_exporter_that_is_not_there_is_a_sentence(protocol: str, sentence: str) -> None:
+    """Tracing by a protocol whose package is missing, or by none that exists: exit 1, what to do."""
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    with Waiter(NO_BROKER, ("a", "b")) as waiter:
+        process = waiter.start(ready=False, **environment)
+        assert process.wait(30) == 1
+    assert sentence in process.output
+    assert_well_behaved(process.output)
+
+
 def test_a_refused_librdkafka_setting_is_a_sentence(tmp_path: Any) -> None:
     """Librdkafka's refusal is passed on, without a traceback."""
     config = tmp_path / "client.properties"

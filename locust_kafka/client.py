@@ -205,8 +205,9 @@ class KafkaClient:
                     return
                 except BufferError:
                     gevent.sleep(QUEUE_FULL_PAUSE_S)
-                    if exchange.outcome is not None:
-                        return  # it timed out before librdkafka had room for it
+                    if exchange.outcome is not None:  # it timed out before librdkafka had room for it
+                        run.outlet.acked(exchange)  # no report will come
+                        return
         except KafkaException as refused:
             run.exchanges.not_sent(exchange, refused.args[0].str())
         except BaseException:

@@ -91,7 +91,6 @@ class Run:
         self.outlet = Outlet(statistics, settings.match)
         self.exchanges = Exchanges(self.rule, self.ids.generation, self.outlet, self._fail)
         self.producers = Producers(settings, self.exchanges.poller, self._fail)
-        self.outlet.ledger.trace_url = settings.trace_url
         self.outlet.ledger.total = self.exchanges.correlator.books
         self._classes = list(user_classes)
         self._share = share
@@ -221,7 +220,7 @@ class Run:
         gc.unfreeze()  # an earlier run may be garbage by now
         gc.collect()
         gc.freeze()  # what is loaded by now is never garbage: each collection is spared the look (hub lag 48 → 9 ms)
-        self.outlet.open_telemetry(s, ours=self.rule.ours)
+        self.outlet.open_telemetry(s, self._share, ours=self.rule.ours)
         self.exchanges.start(consumer)
 
     def _flush(self) -> None:

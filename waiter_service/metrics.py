@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -112,7 +113,7 @@ class Endpoint:
             return [word.encode() + b"\n"]
 
         try:
-            self._server = make_server("", port, application, WSGIServer, _Quiet)
+            self._server = make_server("", port, application, _Server, _Quiet)
         except OSError as error:
             raise PortTaken(
                 f"metrics cannot be served on port {port}: {error}; choose another with --metrics-port"
@@ -126,6 +127,15 @@ class Endpoint:
         self._server.server_close()
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread a connection: one that says nothing must not keep the others, or the end of the service, waiting."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
 class _Quiet(WSGIRequestHandler):
+    timeout = 10  # seconds that a connection may be silent
+
     def log_message(self, format: str, *args: object) -> None:
         """A scrape every few seconds is no news."""

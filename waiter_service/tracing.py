@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -77,7 +78,7 @@ class Tracing:
         if not span.is_recording():
             return
         kind, stamp_ms = message.timestamp()
-        if kind:
+        if kind == TIMESTAMP_LOG_APPEND_TIME:
             span.add_event("log append", timestamp=stamp_ms * 1_000_000)
         held_back_ms = (job.queued_ns - job.received_ns) / 1e6
         span.add_event(
@@ -135,6 +136,9 @@ def sent(span: Span, message: Any, error: Any) -> None:
     else:
         span.set_attribute("messaging.destination.partition.id", str(message.partition()))
         span.set_attribute("messaging.kafka.offset", message.offset())
+        kind, stamp_ms = message.timestamp()
+        if kind == TIMESTAMP_LOG_APPEND_TIME:
+            span.add_event("log append", timestamp=stamp_ms * 1_000_000)
         span.add_event("broker ack")
     span.end()
 

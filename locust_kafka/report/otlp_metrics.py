@@ -7,6 +7,7 @@ as they are.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -36,11 +37,12 @@ from locust_kafka.core.latency import LatencySeries
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.metrics import BOUNDARIES, BOUNDARIES_US
 from locust_kafka.tracing import conventions as c
-from locust_kafka.tracing.environment import say_once
+from locust_kafka.tracing.environment import HTTP, by_otlp, say_once
 
 logger = logging.getLogger("locust_kafka")
 
 _CUMULATIVE = AggregationTemporality.CUMULATIVE
+DEFAULT_INTERVAL_MS = 60_000  # OpenTelemetry's
 LAST_S = 2.5
 
 
@@ -55,13 +57,16 @@ class Push:
     def __init__(self, ledger: Callable[[], Ledger], resource: Resource) -> None:
         self._ledger = ledger
         self._resource = resource
-        self._began_ns = time.time_ns()
+        self._began_ns = self._latencies_began_ns = time.time_ns()
         self._exporter = OTLPMetricExporter()
         say_once(OTLPMetricExporter.__module__)
-        self._interval_s = float(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL") or 60_000) / 1000
+        self._interval_s = _interval_s(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", ""))
         self._failed = False
-        self._count = 0
         self._greenlet = gevent.spawn(self._run)
+
+    def begin_anew(self) -> None:
+        """The latencies were reset: by the data model a series that falls back has a new start; the counts have not."""
+        self._latencies_began_ns = time.time_ns()
 
     def close(self) -> None:
         """Push a last time, for at most LAST_S; not when the last time failed."""
@@ -79,11 +84,7 @@ class Push:
 
     def _push(self) -> None:
         now_ns = time.time_ns()
-        count = sum(entry.e2e.count for entry in self._ledger().names.values())
-        if count < self._count:  # the latencies were reset: a new series begins, as the data model asks
-            self._began_ns = now_ns
-        self._count = count
-        metrics = list(_metrics(self._ledger(), self._began_ns, now_ns))
+        metrics = list(_metrics(self._ledger(), self._began_ns, self._latencies_began_ns, now_ns))
         scope = ScopeMetrics(InstrumentationScope("locust_kafka"), metrics, "")
         data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
         failed = self._exporter.export(data) is not MetricExportResult.SUCCESS
@@ -92,7 +93,26 @@ class Push:
         self._failed = failed
 
 
-def _metrics(ledger: Ledger, began_ns: int, now_ns: int) -> Iterator[Metric]:
+def start(ledger: Callable[[], Ledger], resource: Resource) -> Push | None:
+    """Push where the environment says; None when it says nowhere."""
+    wanted, protocol = by_otlp(os.environ, "METRICS")
+    if wanted and protocol != HTTP:
+        logger.warning("OTLP by %r is not used inside Locust: no metrics are pushed; set http/protobuf", protocol)
+    return Push(ledger, resource) if wanted and protocol == HTTP else None
+
+
+def _interval_s(text: str) -> float:
+    try:
+        interval_s = float(text or DEFAULT_INTERVAL_MS) / 1000
+    except ValueError:
+        interval_s = 0
+    if 0.001 <= interval_s < math.inf:
+        return interval_s
+    logger.warning("OTEL_METRIC_EXPORT_INTERVAL %r is no number of milliseconds: %d is used", text, DEFAULT_INTERVAL_MS)
+    return DEFAULT_INTERVAL_MS / 1000
+
+
+def _metrics(ledger: Ledger, began_ns: int, latencies_began_ns: int, now_ns: int) -> Iterator[Metric]:
     def number(value: float, **attributes: str) -> NumberDataPoint:
         return NumberDataPoint(attributes, began_ns, now_ns, value)
 
@@ -101,7 +121,7 @@ def _metrics(ledger: Ledger, began_ns: int, now_ns: int) -> Iterator[Metric]:
         counts = [after - before for before, after in pairwise(cumulative)]
         low_s, high_s = series.min_ns / 1e9, series.max_ns / 1e9
         return HistogramDataPoint(
-            attributes, began_ns, now_ns, series.count, series.sum_ns / 1e9, counts, BOUNDARIES, low_s, high_s
+            attributes, latencies_began_ns, now_ns, series.count, series.sum_ns / 1e9, counts, BOUNDARIES, low_s, high_s
         )
 
     names = sorted(ledger.names.items())

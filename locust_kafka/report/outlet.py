@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +64,18 @@ class Outlet:
         except OSError as error:
             raise NotReady(f"--kafka-exchange-log {path!r} cannot be written: {error}") from error
 
-    def open_telemetry(self, settings: Settings, *, ours: bool) -> None:
-        """Send spans and metrics where OpenTelemetry's environment says; `ours`: correlation ids are trace ids."""
-        self.tracer = tracing.start(settings, ours=ours)
-        if environment.by_otlp(os.environ, "METRICS") == (True, environment.HTTP):
-            self._push = otlp_metrics.Push(lambda: self.ledger, environment.resource(tracing.SERVICE))
+    def open_telemetry(self, settings: Settings, share: float, *, ours: bool) -> None:
+        """Send spans and metrics where OpenTelemetry's environment says.
+
+        Args:
+            settings: the run's.
+            share: this process's part of the caps.
+            ours: whether correlation ids are trace ids.
+        """
+        self.tracer = tracing.start(settings, share, ours=ours)
+        if self.tracer is not None:
+            self.ledger.trace_url = settings.trace_url
+        self._push = otlp_metrics.start(lambda: self.ledger, environment.resource(tracing.SERVICE))
 
     def registered(self, exchange: Live) -> None:
         """A request was registered."""
@@ -104,17 +110,13 @@ class Outlet:
                 entry.e2e_matched.record(latency_ns)
             elif outcome is Outcome.TIMED_OUT:
                 entry.e2e.record(latency_ns)
+        kept = self.tracer is not None and self.tracer.judge(exchange)
         if exchange.verdict is Verdict.LATE:  # it ended its request by coming after the deadline
-            self._late(
-                exchange.name,
-                exchange.trace_id,
-                exchange.received_ns - exchange.intended_ns,
-                exchange.intended_ns,
-            )
+            late_ns = exchange.received_ns - exchange.intended_ns
+            self._late(exchange.name, self._visible(exchange), late_ns, exchange.intended_ns)
         if not exchange.deferred:
             self.report(exchange, self._judgement(exchange))
-        kept = self.tracer is not None and self.tracer.judge(exchange)
-        if self.tracer is None or kept:  # an example that nobody can look at is none
+        if self._visible(exchange):
             self._exemplify(exchange)
         # A reply can beat its request's ack: what is told waits for the ack, so that none is said never to have come.
         if kept or self._log is not None:
@@ -142,14 +144,16 @@ class Outlet:
         if exchange.outcome is Outcome.TIMED_OUT:
             timeout_s = (exchange.deadline_ns - exchange.intended_ns) / 1e9
             ear = " (the reply consumer had lost its broker)" if exchange.ear_lost else ""
-            return self._with_example(exchange.name, f"no reply within {timeout_s:g} s{ear}", exchange.trace_id)
-        return self._with_example(exchange.name, f"undelivered: {exchange.failure}", exchange.trace_id)
+            return self._with_example(exchange.name, f"no reply within {timeout_s:g} s{ear}", self._visible(exchange))
+        return self._with_example(exchange.name, f"undelivered: {exchange.failure}", self._visible(exchange))
 
     def further(self, correlation_id: bytes, past: Past, verdict: Verdict, message: Any, received_ns: int) -> None:
         """A reply to an exchange that had ended."""
         entry = self.ledger.name(past.name)
         entry.books.verdicts[verdict] += 1
-        trace_id = correlation_id.decode("ascii", "backslashreplace")
+        shown = trace_id = correlation_id.decode("ascii", "backslashreplace")
+        if self.tracer is not None:
+            trace_id = self.tracer.further(correlation_id, past, verdict, message, received_ns)
         latency_ns = received_ns - past.intended_ns
         if verdict is Verdict.LATE:
             self._late(past.name, trace_id, latency_ns, past.intended_ns)
@@ -160,14 +164,12 @@ class Outlet:
         else:
             words = "reply to a request reported undelivered"
             self.statistics.remark(past.name, self._with_example(past.name, words, trace_id))
-        if self.tracer is not None:
-            trace_id = self.tracer.further(correlation_id, past, verdict, message, received_ns)
         if trace_id:
             kind = f"{verdict.name.lower()} reply"
             self.ledger.examples.add(Example(kind, past.name, latency_ns, trace_id))
         if self._log is not None:
             self._log.row(
-                trace_id, past.name, past.intended_ns, past.sent_ns, 0, received_ns, None, place_of(message), "",
+                shown, past.name, past.intended_ns, past.sent_ns, 0, received_ns, None, place_of(message), "",
                 verdict.name,
             )  # fmt: skip
 
@@ -199,6 +201,8 @@ class Outlet:
         for entry in self.ledger.names.values():
             entry.forget_latencies()
         self.ledger.examples.forget_slowest()
+        if self._push is not None:
+            self._push.begin_anew()
         self.ledger.since = since
 
     def flush(self) -> None:
@@ -253,8 +257,12 @@ class Outlet:
         if key not in self._examples:
             if len(self._examples) > 1000:
                 return what
-            self._examples[key] = f"{what} (for example {trace_id})"
+            self._examples[key] = f"{what} (for example {trace_id})" if trace_id else what
         return self._examples[key]
+
+    def _visible(self, exchange: Live) -> str:
+        """Its trace id, as an example; "" when its spans are not kept: an example that nobody can look at is none."""
+        return exchange.trace_id if self.tracer is None or exchange.kept is not None else ""
 
     def _complete(self, exchange: Live) -> None:
         """All that can be known of an ended exchange is known."""

@@ -7,10 +7,12 @@ the provider that `locust --otel` has set.  `OTEL_SDK_DISABLED=true` turns it of
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -69,9 +71,21 @@ def disabled(environ: Mapping[str, str]) -> bool:
 
 
 def locusts_provider() -> TracerProvider | None:
-    """The provider that `locust --otel` (or a locustfile) has set; None when there is none."""
+    """The provider that `locust --otel` (or a locustfile) has set; None when there is none that sends anything.
+
+    Without the exporter's package, or with OTEL_TRACES_EXPORTER=none, Locust sets one that has no processor.
+    """
     provider = trace.get_tracer_provider()
-    return provider if isinstance(provider, TracerProvider) else None
+    if not isinstance(provider, TracerProvider):
+        return None
+    processors = provider._active_span_processor._span_processors  # noqa: SLF001 - there is no public way to ask
+    for processor in processors:
+        if ".grpc." in type(getattr(processor, "span_exporter", None)).__module__:
+            logger.warning(
+                "Locust sends spans by OTLP over gRPC: a collector that hangs stops every user. "
+                "Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf and an endpoint that speaks it, usually port 4318"
+            )
+    return provider if processors else None
 
 
 def resource(service_name: str) -> Resource:
@@ -81,22 +95,37 @@ def resource(service_name: str) -> Resource:
     takes every process for a host of its own, and a service that hears its ack after we have its reply for skew.
     """
     ours = Resource({
-        c.SERVICE_NAME: service_name, c.SERVICE_INSTANCE: str(uuid.uuid4()), c.HOST_NAME: socket.gethostname(),
+        c.SERVICE_NAME: service_name, c.SERVICE_INSTANCE: _instance_id(os.getpid()), c.HOST_NAME: socket.gethostname(),
         **({c.IP: address} if (address := _address()) else {}),
     })  # fmt: skip
     return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
 
 
-def say_once(logger_name: str) -> None:
-    """Let a logger of the exporters say each thing once: that a collector is away it says at each batch."""
-    said: set[str] = set()
+@cache
+def _instance_id(_process: int) -> str:
+    """One for each process, forks included, whatever it sends."""
+    return str(uuid.uuid4())
 
-    def first(record: logging.LogRecord) -> bool:
-        new = record.msg not in said
-        said.add(record.msg)
+
+class _Once(logging.Filter):
+    """Lets each thing pass once a run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        new = record.msg not in self.said
+        self.said.add(record.msg)
         return new
 
-    logging.getLogger(logger_name).addFilter(first)
+
+def say_once(logger_name: str) -> None:
+    """Let a logger of the exporters say each thing once from now on: that a collector is away it says at each batch."""
+    exporters = logging.getLogger(logger_name)
+    for old in [each for each in exporters.filters if isinstance(each, _Once)]:
+        exporters.removeFilter(old)
+    exporters.addFilter(_Once())
 
 
 def _address() -> str:

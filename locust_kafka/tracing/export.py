@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import Protocol
 
@@ -37,7 +37,16 @@ PAUSE_S = 0.05
 SEND_S = 0.5
 """How often they are sent."""
 CLOSE_S = 2.5
-SCOPE = ("locust_kafka", version("locust-kafka"))
+
+
+def _version() -> str:
+    try:
+        return version("locust-kafka")
+    except PackageNotFoundError:  # run from a folder, not installed
+        return ""
+
+
+SCOPE = ("locust_kafka", _version())
 
 MakeSpans = Callable[[], list[Span]]
 

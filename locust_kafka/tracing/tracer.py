@@ -70,27 +70,31 @@ class Tracer:
 
     def judge(self, exchange: Live) -> bool:
         """At the end: whether it is kept; notes why and when on the exchange."""
-        if exchange.sampled:
-            reason = Reason.SAMPLED
-            self._sampling.kept[reason] += 1
-            exchange.judged_ns = perf_counter_ns()
-        else:
-            outcome = exchange.outcome
-            if outcome is _MATCHED:
-                slow_ns = self._slow_ns or self._p99_ns.get(exchange.name)
-                if slow_ns is None or exchange.ended_ns - exchange.intended_ns <= slow_ns:
-                    return False
-                reason = Reason.SLOW
-            else:
-                assert outcome is not None
-                reason = _REASONS[outcome]
-            now_ns = perf_counter_ns()
-            if not self._sampling.keep(reason, now_ns):
-                return False
-            exchange.judged_ns = now_ns
+        reason = self._reason(exchange)
+        if reason is None:
+            if not self._ours:  # the id may have been another exchange's before
+                self._exported.pop(exchange.correlation_id, None)
+            return False
         exchange.kept = reason
         self._remember(exchange.correlation_id, exchange.trace_id)
         return True
+
+    def _reason(self, exchange: Live) -> Reason | None:
+        if exchange.sampled:
+            self._sampling.kept[Reason.SAMPLED] += 1
+            exchange.judged_ns = perf_counter_ns()
+            return Reason.SAMPLED
+        outcome = exchange.outcome
+        if outcome is _MATCHED:
+            slow_ns = self._slow_ns or self._p99_ns.get(exchange.name)
+            if slow_ns is None or exchange.ended_ns - exchange.intended_ns <= slow_ns:
+                return None
+            reason = Reason.SLOW
+        else:
+            assert outcome is not None
+            reason = _REASONS[outcome]
+        exchange.judged_ns = perf_counter_ns()
+        return reason if self._sampling.keep(reason, exchange.judged_ns) else None
 
     def tell(self, exchange: Live) -> None:
         """A kept exchange is complete: its delivery report came, or never will."""
@@ -108,9 +112,10 @@ class Tracer:
             return ""  # only the exchange knew its trace id, and it is gone
         now_ns = perf_counter_ns()
         reason = _LATER[verdict]
-        if not self._sampling.keep(reason, now_ns):
-            return ""
+        # A trace that is told is told whole; only one that is not yet needs room.
         known = trace_id is not None
+        if not known and not self._sampling.keep(reason, now_ns):
+            return ""
         trace_id = trace_id or correlation_id.decode()
         self._remember(correlation_id, trace_id)
         raw, root = bytes.fromhex(trace_id), bytes.fromhex(root_span_id(trace_id.encode()).decode())
@@ -150,14 +155,20 @@ class Tracer:
 
     def _remember(self, correlation_id: bytes, trace_id: str) -> None:
         if correlation_id not in self._exported:
-            self._exported[correlation_id] = trace_id
             self._order.append(correlation_id)
-            if len(self._order) > REMEMBER:
-                del self._exported[self._order.popleft()]
+        self._exported[correlation_id] = trace_id
+        if len(self._order) > REMEMBER:
+            self._exported.pop(self._order.popleft(), None)
 
 
-def start(settings: Settings, *, ours: bool) -> Tracer | None:
-    """The tracer of a run; None when spans have nowhere to go."""
+def start(settings: Settings, share: float, *, ours: bool) -> Tracer | None:
+    """The tracer of a run; None when spans have nowhere to go.
+
+    Args:
+        settings: the run's.
+        share: this process's part of the caps.
+        ours: whether correlation ids are trace ids.
+    """
     env = environment.read(os.environ)
     for warning in env.warnings:
         logger.warning("%s", warning)
@@ -165,5 +176,5 @@ def start(settings: Settings, *, ours: bool) -> Tracer | None:
     if provider is None and not env.export:
         return None
     sink = Provider(provider) if provider is not None else Collector(environment.resource(SERVICE))
-    sampling = Sampling(env.ratio, settings.trace_rate, settings.trace_keep)
+    sampling = Sampling(env.ratio, settings.trace_rate * share, settings.trace_keep * share)
     return Tracer(sampling, Export(sink), settings.trace_slow_ms, ours=ours)

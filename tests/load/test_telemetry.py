@@ -176,4 +176,3 @@ def test_locusts_own_provider_is_used(
         trace = jaeger.trace(trace_id, 3)
         assert trace["request "].service == trace[f"send {topics[0]}"].service == "otel-locust"
         assert len(trace.all("request ")) == 1
-        assert trace.warnings == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +15,11 @@ from locust_kafka.core.correlation import Past
 from locust_kafka.core.examples import OF_EACH, SLOWEST, Example, Examples
 from locust_kafka.core.sampling import SECOND_NS, Budget, Reason, Sampling
 from locust_kafka.core.traceparent import TraceIds, parse_server_timing
+from locust_kafka.exchange import Live
 from locust_kafka.tracing import environment, spans
 from locust_kafka.tracing.otlp import Encoder
 from locust_kafka.tracing.spans import Shape, Span
+from locust_kafka.tracing.tracer import Tracer
 
 INSTANTS = st.lists(st.integers(0, 3 * SECOND_NS), max_size=300).map(
     lambda gaps: [sum(gaps[:n]) for n in range(len(gaps))]
@@ -174,3 +178,49 @@ def test_the_environment_decides_as_opentelemetry_says() -> None:
         assert (read.export, read.ratio) == (export, ratio), variables
         assert warned in "".join(read.warnings)
         assert bool(read.warnings) == bool(warned)
+
+
+class Kept:
+    """An export that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.told: list[list[Span]] = []
+
+    def put(self, make: Callable[[], list[Span]]) -> None:
+        self.told.append(make())
+
+
+def ended(correlation_id: bytes, trace_id: str, outcome: Outcome = Outcome.MATCHED) -> Live:
+    exchange = Live(correlation_id, "n", 100, 100, 10**9, trace_id, "requests")
+    exchange.outcome, exchange.ended_ns = outcome, 900
+    return exchange
+
+
+def test_a_reused_id_leads_into_no_other_trace() -> None:
+    """With ids that are not ours, a later reply is told in the trace of the id's last exchange, or not at all."""
+    export = Kept()
+    tracer = Tracer(Sampling(0, 0, 1), export, 1000, ours=False)  # type: ignore[arg-type] # as far as it is used
+    first, second, third = (f"{number:032x}" for number in (1, 2, 3))
+    message = Message(topic="replies", partition=0, offset=7, timestamp=(2, 5))
+    past = Past(900, Outcome.MATCHED, True, 100, 200, "n")
+    for trace_id, told in ((first, first), (second, ""), (third, "")):  # the cap allows one of them
+        assert tracer.judge(ended(b"cust-7", trace_id, Outcome.TIMED_OUT)) == (trace_id == first)
+        assert tracer.further(b"cust-7", past, Verdict.DUPLICATE, message, 950) == told
+
+
+def test_a_trace_that_is_told_is_told_whole() -> None:
+    """Later replies of a kept exchange need no room under the cap; those of others share it."""
+    export = Kept()
+    tracer = Tracer(Sampling(1, 5, 1), export, 1000, ours=True)  # type: ignore[arg-type]
+    trace_id = f"{7:032x}"
+    exchange = ended(trace_id.encode(), trace_id)
+    exchange.sampled = tracer.sample(trace_id.encode(), 0)
+    assert tracer.judge(exchange)
+    message = Message(topic="replies", partition=0, offset=7, timestamp=(2, 5))
+    past = Past(900, Outcome.MATCHED, True, 100, 200, "n")
+    for _ in range(10):
+        assert tracer.further(trace_id.encode(), past, Verdict.DUPLICATE, message, 950) == trace_id
+    assert [[span.shape.name for span in told] for told in export.told] == [["process replies"]] * 10
+    others = [tracer.further(f"{n:032x}".encode(), past, Verdict.DUPLICATE, message, 950) for n in range(100, 110)]
+    assert [bool(other) for other in others] == [True] + [False] * 9
+    assert [span.shape.name for span in export.told[-1]] == ["request n", "process replies"]

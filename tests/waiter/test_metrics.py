@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import urllib.error
 import urllib.request
 
@@ -64,3 +66,14 @@ def test_a_port_in_use_and_an_unknown_page(broker: str, topics: tuple[str, str],
     assert_well_behaved(second.output)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
+
+
+def test_a_silent_connection_holds_nobody_up(broker: str, topics: tuple[str, str], waiter: Waiter) -> None:
+    """Somebody who connects and says nothing keeps neither the health check nor the end of the service waiting."""
+    port = free_port()
+    process = waiter.start("--metrics-port", str(port))
+    with socket.create_connection(("127.0.0.1", port)):
+        assert await_answer(f"http://127.0.0.1:{port}/healthz") == b"ready\n"
+        process.signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert_well_behaved(process.output)

@@ -1,4 +1,4 @@
-"""The command `locust-kafka`: a broker to test against, and the demonstration."""
+"""The command `locust-kafka`: a broker to test against, the demonstration, and the plugin's options explained."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from locust_kafka.embedded import EmbeddedKafka, EmbeddedKafkaError
+from locust_kafka.settings import OPTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,11 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     demo.add_argument("--locustfile", required=True, help="such as locustfiles/closed.py")
     demo.add_argument("--seconds", type=int, default=60, help="how long the load lasts [60]")
     demo.add_argument("--web", action="store_true", help="leave Locust's web UI running instead of a timed run")
+    commands.add_parser("options", help="explain the --kafka-… options (locust --help does not load the locustfile)")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         if chosen.command == "broker":
             _broker(chosen.brokers, chosen.port)
+        elif chosen.command == "options":
+            _options()
         else:
             from locust_kafka.demo import run_demo
 
@@ -35,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"locust-kafka: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _options() -> None:
+    for option in OPTIONS:
+        print(f"{option.flag} {option.metavar}  ({option.env})\n    {option.help} [{option.default or 'none'}]")
 
 
 def _broker(brokers: int, port: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from locust_kafka.settings import OPTIONS
 from tests.support import ROOT
 
 PRODUCT = [*sorted((ROOT / "locust_kafka").rglob("*.py")), *sorted((ROOT / "waiter_service").rglob("*.py"))]
@@ -106,3 +107,10 @@ def test_the_wheel_alone_is_enough(tmp_path: Path) -> None:
         [sys.executable, "-m", "zipfile", "-l", str(wheel)], capture_output=True, text=True, check=True
     )
     assert "tests/" not in names.stdout
+
+
+def test_the_command_explains_every_option() -> None:
+    """`locust-kafka options` names each option with its variable, its default and a phrase."""
+    done = subprocess.run([sys.executable, "-m", "locust_kafka", "options"], capture_output=True, text=True, check=True)
+    for option in OPTIONS:
+        assert f"{option.flag} {option.metavar}  ({option.env})\n    {option.help}" in done.stdout

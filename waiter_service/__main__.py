@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stream=sys.stderr,
     )
     try:
-        service = Service(settings, tracing.start(os.environ))
+        service = Service(settings, tracing.start(os.environ, settings.group))
     except (KafkaUnavailable, tracing.TracingUnavailable, PortTaken) as error:
         logger.error("%s", error)
         sys.exit(1)

@@ -47,9 +47,11 @@ class Tracing:
 
     Args:
         exporter: where they go.
+        group: the consumer group, for the spans' attributes.
     """
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: SpanExporter, group: str) -> None:
+        self._group = group
         ours = Resource({
             "service.name": SERVICE, "service.instance.id": str(uuid.uuid4()),
             # Spans of one host share a clock: without these a trace store takes each process for another host and
@@ -73,6 +75,7 @@ class Tracing:
                 "messaging.operation.name": "process", "messaging.operation.type": "process",
                 "messaging.destination.partition.id": str(message.partition()),
                 "messaging.kafka.offset": message.offset(), "messaging.kafka.message.key": _text(key),
+                "messaging.consumer.group.name": self._group,
             },
         )  # fmt: skip
         if not span.is_recording():
@@ -143,8 +146,12 @@ def sent(span: Span, message: Any, error: Any) -> None:
     span.end()
 
 
-def start(environ: Mapping[str, str]) -> Tracing | None:
+def start(environ: Mapping[str, str], group: str) -> Tracing | None:
     """Tracing as the environment asks for; None when spans have nowhere to go.
+
+    Args:
+        environ: the environment's variables.
+        group: the consumer group.
 
     Raises:
         TracingUnavailable: it asks for what is not there.
@@ -157,7 +164,7 @@ def start(environ: Mapping[str, str]) -> Tracing | None:
     if protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        return Tracing(OTLPSpanExporter())
+        return Tracing(OTLPSpanExporter(), group)
     if protocol != "grpc":
         raise TracingUnavailable(f"OTLP protocol {protocol!r} is unknown: use http/protobuf or grpc")
     try:
@@ -168,7 +175,7 @@ def start(environ: Mapping[str, str]) -> Tracing | None:
             "OTLP by grpc needs the package opentelemetry-exporter-otlp-proto-grpc: install it, or set "
             "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
         ) from error
-    return Tracing(grpc.OTLPSpanExporter())
+    return Tracing(grpc.OTLPSpanExporter(), group)
 
 
 def _parent(context: TraceContext | None) -> tuple[Context, list[Link]]:

@@ -74,6 +74,7 @@ def assert_shape(trace: Trace, topics: tuple[str, str], *, replies: int) -> None
     for span in received:
         assert span.start >= min(answer.start for answer in answers)
         assert "log append" in span.events
+    assert consume.tags["messaging.consumer.group.name"] == topics[0]
     assert set(send.events) == {"send start", "produce returned", "broker ack", "log append"}
     assert {"log append", "forwarding message to service"} <= set(consume.events)
     for span in (send, consume, *answers, *received):

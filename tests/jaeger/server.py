@@ -29,7 +29,7 @@ def build() -> None:
     unfinished = BINARY.with_suffix(f".{os.getpid()}")
     command = ["go", "build", "-trimpath", "-o", str(unfinished), "github.com/jaegertracing/jaeger/cmd/jaeger"]
     try:
-        subprocess.run(command, cwd=HERE, check=True, env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"})
+        subprocess.run(command, cwd=HERE, check=True, env={**os.environ, "CGO_ENABLED": "0"})
     except FileNotFoundError:
         sys.exit("building Jaeger needs Go (go.dev): install it, or put a jaeger binary at " + str(BINARY))
     except subprocess.CalledProcessError as error:

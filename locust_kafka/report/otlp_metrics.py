@@ -37,7 +37,8 @@ from locust_kafka.core.latency import LatencySeries
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.metrics import BOUNDARIES, BOUNDARIES_US
 from locust_kafka.tracing import conventions as c
-from locust_kafka.tracing.environment import HTTP, by_otlp, say_once
+from locust_kafka.tracing.environment import HTTP, by_otlp, resource, say_once
+from locust_kafka.tracing.export import SCOPE
 
 logger = logging.getLogger("locust_kafka")
 
@@ -51,12 +52,12 @@ class Push:
 
     Args:
         ledger: gives it.
-        resource: who sends.
+        sender: who sends.
     """
 
-    def __init__(self, ledger: Callable[[], Ledger], resource: Resource) -> None:
+    def __init__(self, ledger: Callable[[], Ledger], sender: Resource) -> None:
         self._ledger = ledger
-        self._resource = resource
+        self._sender = sender
         self._began_ns = self._latencies_began_ns = time.time_ns()
         self._exporter = OTLPMetricExporter()
         say_once(OTLPMetricExporter.__module__)
@@ -85,20 +86,20 @@ class Push:
     def _push(self) -> None:
         now_ns = time.time_ns()
         metrics = list(_metrics(self._ledger(), self._began_ns, self._latencies_began_ns, now_ns))
-        scope = ScopeMetrics(InstrumentationScope("locust_kafka"), metrics, "")
-        data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
+        scope = ScopeMetrics(InstrumentationScope(*SCOPE), metrics, "")
+        data = MetricsData([ResourceMetrics(self._sender, [scope], "")])
         failed = self._exporter.export(data) is not MetricExportResult.SUCCESS
         if failed and not self._failed:
             logger.warning("the collector takes no metrics from us: OTEL_METRICS_EXPORTER=none turns them off")
         self._failed = failed
 
 
-def start(ledger: Callable[[], Ledger], resource: Resource) -> Push | None:
+def start(ledger: Callable[[], Ledger]) -> Push | None:
     """Push where the environment says; None when it says nowhere."""
     wanted, protocol = by_otlp(os.environ, "METRICS")
     if wanted and protocol != HTTP:
         logger.warning("OTLP by %r is not used inside Locust: no metrics are pushed; set http/protobuf", protocol)
-    return Push(ledger, resource) if wanted and protocol == HTTP else None
+    return Push(ledger, resource()) if wanted and protocol == HTTP else None
 
 
 def _interval_s(text: str) -> float:

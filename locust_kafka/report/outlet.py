@@ -17,7 +17,6 @@ from locust_kafka.report.exchange_log import ExchangeLog, place_of
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.statistics import Failure, Statistics
 from locust_kafka.settings import Settings
-from locust_kafka.tracing import environment
 from locust_kafka.tracing import tracer as tracing
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class Outlet:
         self.tracer = tracing.start(settings, share, ours=ours)
         if self.tracer is not None:
             self.ledger.trace_url = settings.trace_url
-        self._push = otlp_metrics.start(lambda: self.ledger, environment.resource(tracing.SERVICE))
+        self._push = otlp_metrics.start(lambda: self.ledger)
 
     def registered(self, exchange: Live) -> None:
         """A request was registered."""

@@ -23,6 +23,7 @@ from locust_kafka.tracing import conventions as c
 logger = logging.getLogger("locust_kafka")
 
 HTTP = "http/protobuf"
+SERVICE = "locust-kafka"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,14 @@ def locusts_provider() -> TracerProvider | None:
     return provider if processors else None
 
 
-def resource(service_name: str) -> Resource:
+def resource() -> Resource:
     """Who sends the spans: our name unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say otherwise.
 
     `host.name` tells trace stores which spans share a clock; Jaeger's UI looks at `ip` for the same.  Without them it
     takes every process for a host of its own, and a service that hears its ack after we have its reply for skew.
     """
     ours = Resource({
-        c.SERVICE_NAME: service_name, c.SERVICE_INSTANCE: _instance_id(os.getpid()), c.HOST_NAME: socket.gethostname(),
+        c.SERVICE_NAME: SERVICE, c.SERVICE_INSTANCE: _instance_id(os.getpid()), c.HOST_NAME: socket.gethostname(),
         **({c.IP: address} if (address := _address()) else {}),
     })  # fmt: skip
     return Resource.create().merge(ours).merge(OTELResourceDetector().detect())

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Protocol
 
 import gevent
+from gevent.event import Event
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event as SdkEvent
@@ -149,7 +150,7 @@ class Export:
         """Spans that the collector did not take."""
         self._sink = sink
         self._queue: deque[MakeSpans] = deque()
-        self._closing = gevent.event.Event()
+        self._closing = Event()
         self._in_hand = 0
         self._failing = False
         self._greenlet = gevent.spawn(self._run)

@@ -186,6 +186,11 @@ def test_not_ready_is_a_sentence_and_a_code(broker: str, topics: tuple[str, str]
         (["--kafka-config", "no/such"], "--kafka-config 'no/such' cannot be read"),
         (["--kafka-config", "tests/e2e/java.properties"], "use sasl.username and sasl.password"),
         (["--kafka-summary", "no/such/s.json"], "its folder does not exist"),
+        (["--kafka-trace-url", "localhost/{trace_id}"], "give a URL with {trace_id} in it"),
+        (["--kafka-trace-url", "http://localhost/trace"], "give a URL with {trace_id} in it"),
+        (["--kafka-trace-rate", "-1"], "--kafka-trace-rate '-1' is refused"),
+        (["--kafka-trace-slow", "soon"], "--kafka-trace-slow 'soon' is refused"),
+        (["--kafka-metrics-port", "70000"], "give a port from 1 to 65535"),
     ],
 )
 def test_refused_options(options: list[str], sentence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import sys
 import threading
 import urllib.request
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.jaeger.server import Jaeger
-from tests.support import Process, Waiter, assert_well_behaved, free_port, locust, read_summary
+from tests.support import NO_BROKER, Process, Waiter, assert_well_behaved, free_port, locust, read_summary
 
 CLOSED = "locustfiles/closed.py"
 COMMON = ["--headless", "--only-summary", "-u", "4", "-r", "4", "--kafka-reply-timeout", "1"]
@@ -148,6 +149,33 @@ def test_a_bad_collector_spoils_nothing(
     assert kept > 0
     assert (told > 0) == (mode == "slow")
     assert told + lost + 3 * dropped == 3 * kept  # a matched exchange has three spans
+
+
+def test_a_provider_that_sends_nothing_is_passed_over(
+    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path, jaeger: Jaeger
+) -> None:
+    """With --otel and no package for its protocol Locust sets an empty provider: our own exporter sends, then."""
+    waiter.start(wait="5ms", **jaeger.environment)
+    environment = {**jaeger.environment, "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+    options = [*COMMON, "-t", "2s", "--kafka-settle", "0", "--otel", "--kafka-summary", str(tmp_path / "s.json")]
+    with locust(broker, topics, CLOSED, *options, **environment) as run:
+        assert run.wait() == 0, run.output
+    assert_well_behaved(run.output)
+    assert "exporter for 'grpc' is not available" in run.output
+    for example in read_summary(tmp_path / "s.json")["examples"]:
+        assert jaeger.trace(example["trace_id"], 3)["request "].service == "locust-kafka"
+
+
+def test_a_metrics_port_in_use_is_a_sentence() -> None:
+    """The run does not begin; exit code 3."""
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with locust(NO_BROKER, ("a", "b"), CLOSED, "--headless", "--kafka-metrics-port", str(port)) as run:
+            assert run.wait(30) == 3, run.output
+    assert f"--kafka-metrics-port {port}: nothing can listen there" in run.output
+    assert_well_behaved(run.output)
 
 
 @pytest.mark.parametrize("processes", [0, 2], ids=["local", "processes"])

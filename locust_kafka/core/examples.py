@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from locust_kafka.core.legs import Legs
+
 SLOWEST = "slowest"
 OF_EACH = 3
 
@@ -17,12 +19,14 @@ class Example(NamedTuple):
         name: of the request.
         latency_ns: from its (intended) start to its end, or to the reply in question.
         trace_id: where to look.
+        legs: where its time went; None when it is not known.
     """
 
     kind: str
     name: str
     latency_ns: int
     trace_id: str
+    legs: Legs | None = None
 
 
 class Examples:

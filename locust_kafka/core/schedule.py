@@ -1,46 +1,193 @@
 """When arrivals are due in the open model: a fixed plan, never re-based, so that a stall cannot hide.
 
-The n-th arrival is intended at `t0 + n / rate`, plus a dither of up to 1 ms: append times are floors to whole
-milliseconds, and arrivals in step with them would bias every leg.
+The plan says how many arrivals are to have come by any instant (the integral of the rate); the n-th is due when that
+number is n.  For a Poisson process n grows by exponentially distributed steps of mean 1, for a constant one by 1.
+Constant arrivals get a dither of up to 1 ms: append times are floors to whole milliseconds, and arrivals in step with
+them would bias every leg.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 DITHER_NS = 1_000_000
+HIGHEST = 1e7
+CONSTANT, POISSON = "constant", "poisson"
+
+
+class Stage(NamedTuple):
+    """The rate (per second) goes evenly from `low` to `high` within `seconds`; the last one of a plan is for ever."""
+
+    low: float
+    high: float
+    seconds: float
+
+
+def parse_rate(text: str) -> tuple[Stage, ...]:
+    """Read `200`, `100:2000/60s`, or several stages, `100/30s,100:2000/60s`; the last rate stays.
+
+    Raises:
+        ValueError: says in a sentence what is wrong.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    stages = [_stage(part, final=at == len(parts) - 1) for at, part in enumerate(parts)]
+    if not any(stage.low or stage.high for stage in stages):
+        raise ValueError(f"{text!r}: arrivals per second must be more than 0 somewhere")
+    return tuple(stages)
+
+
+def _stage(part: str, *, final: bool) -> Stage:
+    match = re.fullmatch(r"(\d+\.?\d*)(?::(\d+\.?\d*))?(?:/(\d+\.?\d*)([smh]?))?", part)
+    if match is None:
+        raise ValueError(f"{part!r} is no rate: write 200, 200/30s, or 100:2000/60s for a ramp")
+    low = float(match[1])
+    high = float(match[2] or low)
+    if not max(low, high) <= HIGHEST:
+        raise ValueError(f"{part!r}: give a rate from 0 to {HIGHEST:g} a second")
+    if not match[3] and (match[2] or not final):
+        raise ValueError(f"{part!r} needs a duration, as in {part}/60s")
+    return Stage(low, high, float(match[3] or 0) * {"m": 60, "h": 3600}.get(match[4], 1))
+
+
+class _Piece(NamedTuple):
+    """From `start_ns` on, when `began` arrivals are to have come: the total rate per ns, its change, our share."""
+
+    start_ns: float
+    began: float
+    rate: float
+    slope: float
+    share: float
+
+    def rate_at(self, now_ns: float) -> float:
+        return self.rate + self.slope * (now_ns - self.start_ns)
+
+    def count_at(self, now_ns: float) -> float:
+        return self.began + self.share * (self.rate + self.rate_at(now_ns)) / 2 * (now_ns - self.start_ns)
+
+    def instant_of(self, count: float) -> float:
+        missing = (count - self.began) / self.share if self.share else math.inf
+        discriminant = self.rate * self.rate + 2 * self.slope * missing
+        if discriminant < 0:
+            return math.inf  # a falling rate ends before that many have come
+        # The form of the quadratic's root that stays exact for small slopes, and for none.
+        speed = self.rate + math.sqrt(discriminant)
+        if not speed:
+            return self.start_ns if missing <= 0 else math.inf
+        return self.start_ns + 2 * missing / speed
+
+
+class Plan:
+    """How many arrivals are to have come by an instant.
+
+    Args:
+        stages: the total rate.
+        start_ns: of the first stage.
+        share: which part of the total is this process's.
+    """
+
+    def __init__(self, stages: Sequence[Stage], start_ns: int, share: float) -> None:
+        self._share = share
+        self._pieces = self._lay(stages, start_ns, 0.0)
+        self._at = 0
+
+    def instant_of(self, count: float) -> float:
+        """When so many are to have come (ns); infinite when they never are.  For counts that do not fall."""
+        pieces = self._pieces
+        while self._at + 1 < len(pieces) and pieces[self._at + 1].began <= count:
+            self._at += 1
+        return pieces[self._at].instant_of(count)
+
+    def set_rate(self, now_ns: int, rate: float) -> None:
+        """From now on, this total rate; what was due before stays due."""
+        count = self._cut(now_ns)
+        self._pieces += self._lay([Stage(rate, rate, 0)], now_ns, count)
+
+    def set_share(self, now_ns: int, share: float) -> None:
+        """From now on, this part of the total."""
+        self._share = share
+        current, after = self._current(now_ns), [piece for piece in self._pieces if piece.start_ns > now_ns]
+        pieces = [_Piece(now_ns, self._cut(now_ns), current.rate_at(now_ns), current.slope, share)]
+        for piece in after:
+            pieces.append(piece._replace(began=pieces[-1].count_at(piece.start_ns), share=share))
+        self._pieces += pieces
+
+    def _lay(self, stages: Sequence[Stage], start_ns: float, count: float) -> list[_Piece]:
+        pieces = []
+        for stage in stages:
+            length_ns = stage.seconds * 1e9
+            slope = (stage.high - stage.low) / 1e9 / length_ns if length_ns else 0.0
+            pieces.append(_Piece(start_ns, count, stage.low / 1e9, slope, self._share))
+            start_ns, count = start_ns + length_ns, pieces[-1].count_at(start_ns + length_ns)
+        if stages[-1].seconds:
+            pieces.append(_Piece(start_ns, count, stages[-1].high / 1e9, 0.0, self._share))
+        return pieces
+
+    def _current(self, now_ns: int) -> _Piece:
+        return next((piece for piece in reversed(self._pieces) if piece.start_ns <= now_ns), self._pieces[0])
+
+    def _cut(self, now_ns: int) -> float:
+        """Forget what comes after now; how many are to have come."""
+        count = max(self._current(now_ns).count_at(now_ns), 0.0)
+        self._pieces = [piece for piece in self._pieces if piece.start_ns < now_ns]
+        self._at = 0
+        return count
 
 
 class Schedule:
-    """Constant arrivals, handed out one by one.
+    """Arrivals, handed out one by one.
 
     Args:
-        rate: arrivals per second of this process.
-        start_ns: the instant of arrival 0.
+        plan: how many there are to be.
+        process: CONSTANT or POISSON.
         patience_ns: an arrival that nobody took this long after it was due is dropped, and counted.
-        dither: returns a number from 0 to 1 for each arrival.
+        uniform: returns a random number from 0 to 1.
+        phase: which part of an interval (0 to 1) passes before the first one: workers take turns by it.
     """
 
-    def __init__(self, rate: float, start_ns: int, patience_ns: int, dither: Callable[[], float]) -> None:
-        if rate <= 0:
-            raise ValueError(f"rate {rate}: arrivals per second must be more than 0")
+    def __init__(
+        self, plan: Plan, process: str, patience_ns: int, uniform: Callable[[], float], phase: float = 0.0
+    ) -> None:
         self.dropped = 0
         """Arrivals that nobody could take within the patience."""
-        self._interval_ns = 1e9 / rate
-        self._dither_ns = min(DITHER_NS, self._interval_ns)
-        self._start_ns = start_ns
+        self._plan = plan
+        self._poisson = process == POISSON
         self._patience_ns = patience_ns
-        self._dither = dither
-        self._next = 0
+        self._uniform = uniform
+        self._count = 0.0 if self._poisson else phase - 1.0
+        self._next_ns = 0.0
         self._given_back: list[int] = []
+        self._advance()
 
-    def take(self, now_ns: int) -> int:
-        """The intended start of the next arrival: past when it is overdue, else yet to be waited for."""
+    def next_ns(self) -> float:
+        """The intended start of the next arrival: past when it is overdue, infinite when there is none."""
+        return self._given_back[0] if self._given_back else self._next_ns
+
+    def set_rate(self, now_ns: int, rate: float) -> None:
+        """From now on, this total rate; what was due before stays due."""
+        self._plan.set_rate(now_ns, rate)
+        self._replan(now_ns)
+
+    def set_share(self, now_ns: int, share: float) -> None:
+        """From now on, this part of the total rate."""
+        self._plan.set_share(now_ns, share)
+        self._replan(now_ns)
+
+    def take(self, now_ns: int) -> int | None:
+        """The intended start of the next arrival if it is due; else None, and nothing is taken."""
         while True:
-            intended_ns = heapq.heappop(self._given_back) if self._given_back else self._new()
+            intended_ns = self.next_ns()
+            if intended_ns > now_ns:
+                return None
+            if self._given_back:
+                heapq.heappop(self._given_back)
+            else:
+                self._advance()
             if intended_ns >= now_ns - self._patience_ns:
-                return intended_ns
+                return int(intended_ns)
             self.dropped += 1
 
     def give_back(self, intended_ns: int) -> None:
@@ -49,13 +196,23 @@ class Schedule:
 
     def missed(self, now_ns: int) -> int:
         """Close the plan: how many arrivals were due by now and never started, those dropped before included."""
-        while True:
-            intended_ns = heapq.heappop(self._given_back) if self._given_back else self._new()
-            if intended_ns > now_ns:
-                return self.dropped
+        while self.take(now_ns) is not None:
             self.dropped += 1
+        return self.dropped
 
-    def _new(self) -> int:
-        intended_ns = self._start_ns + int(self._next * self._interval_ns + self._dither() * self._dither_ns)
-        self._next += 1
-        return intended_ns
+    def _advance(self) -> None:
+        if self._poisson:
+            self._count += -math.log(1.0 - self._uniform())
+            self._next_ns = self._plan.instant_of(self._count)
+            return
+        self._count += 1.0
+        self._dither()
+
+    def _dither(self) -> None:
+        due_ns = self._plan.instant_of(self._count)
+        half_interval_ns = self._plan.instant_of(self._count + 0.5) - due_ns if due_ns < math.inf else 0.0
+        self._next_ns = due_ns + self._uniform() * min(DITHER_NS, half_interval_ns)
+
+    def _replan(self, now_ns: int) -> None:
+        if self._next_ns > now_ns:  # what is overdue keeps its time
+            self._next_ns = self._plan.instant_of(self._count)

@@ -10,9 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locust_kafka.core.books import Books, Outcome, Verdict, equations
+from locust_kafka.core.examples import Example
 from locust_kafka.core.latency import LatencySeries, bucket_us
-from locust_kafka.core.schedule import DITHER_NS, Schedule
-from locust_kafka.core.traceparent import Entropy, TraceIds, root_span_id, trace_id_of, traceparent_of
+from locust_kafka.core.legs import Legs
+from locust_kafka.core.traceparent import (
+    Entropy,
+    TraceIds,
+    parse_traceparent,
+    request_traceparent,
+    root_span_id,
+    trace_id_of,
+)
 from locust_kafka.report.ledger import Ledger
 
 HDR = HdrHistogram(1, 10**11, 3)
@@ -27,12 +35,14 @@ def test_ids_carry_their_generation_and_are_readable() -> None:
     assert len(set(drawn)) == 1000
     for trace_id in drawn:
         assert trace_id.startswith(ids.generation)
-        assert trace_id_of(traceparent_of(trace_id, root_span_id(trace_id), sampled=True)) == trace_id
+        for sampled in (True, False):
+            context = parse_traceparent(request_traceparent(trace_id, sampled))
+            assert context == (trace_id, root_span_id(trace_id), int(sampled))
 
 
 def test_an_all_zero_span_id_is_never_sent() -> None:
     """W3C forbids it, and the root's span id is the trace id's end: so the ids are drawn again."""
-    draws = [b"\1\2\3\4", b"\5" * 4 + b"\0" * 8, b"\6" * 12]
+    draws = [b"\1\2\3\4", (b"\5" * 4 + b"\0" * 8) * 2, b"\6" * 12]
     ids = TraceIds(lambda _count: draws.pop(0))
     assert ids.new() == b"01020304" + b"06" * 12
 
@@ -60,7 +70,7 @@ def test_random_bytes_are_never_given_twice(counts: list[int]) -> None:
 def test_keys_are_uuids() -> None:
     """Version 4, variant 1, all different."""
     ids = TraceIds()
-    keys = {ids.key().decode() for _ in range(1000)}
+    keys = {ids.key() for _ in range(1000)}
     assert len(keys) == 1000
     assert all(str(uuid.UUID(key)) == key and uuid.UUID(key).version == 4 for key in keys)
     assert {uuid.UUID(key).variant for key in keys} == {uuid.RFC_4122}
@@ -156,30 +166,34 @@ def test_buckets_are_those_of_a_three_digit_histogram(nanoseconds: int) -> None:
     assert bucket_us(nanoseconds) == HDR.get_lowest_equivalent_value(us)
 
 
+@given(st.lists(st.integers(0, 2_000), min_size=1, max_size=60), st.integers(1, 500))
+def test_the_correction_is_hdrhistograms(values_us: list[int], interval_us: int) -> None:
+    """Omitted requests get what HdrHistogram's recordValueWithExpectedInterval (in Java) would have recorded."""
+    series, expected = LatencySeries(), LatencySeries()
+    for us in values_us:
+        series.record(us * 1000)
+        for omitted in [us, *range(us - interval_us, interval_us - 1, -interval_us)]:
+            expected.record(omitted * 1000)
+    assert series.corrected(interval_us * 1000).summary() == expected.summary()
+
+
+@given(st.lists(st.one_of(st.none(), st.lists(st.integers(-(10**6), 10**10))), max_size=20))
+def test_when_it_is_counted_never_shows(steps: list[list[int] | None]) -> None:
+    """Gathered and counted (None) in any order, one by one or many at once, a series is that of its values."""
+    stepped, whole = LatencySeries(), LatencySeries()
+    for step in steps:
+        if step is None:
+            stepped.fold()
+        else:
+            stepped.extend(step)
+            for value in step:
+                whole.record(value)
+    assert stepped.summary() == whole.summary()
+
+
 def test_an_empty_series_says_so() -> None:
     """Without a value there is no percentile, rather than a zero."""
     assert LatencySeries().summary()["p99"] is None
-
-
-@given(st.floats(0.1, 10_000), st.integers(1, 300))
-def test_the_schedule_is_never_rebased(rate: float, arrivals: int) -> None:
-    """The n-th arrival is intended at n / rate, up to the dither, however late it is taken."""
-    schedule = Schedule(rate, 1000, 10**18, lambda: 0.5)
-    taken = [schedule.take(now_ns=10**15) for _ in range(arrivals)]
-    for n, intended in enumerate(taken):
-        assert 0 <= intended - 1000 - n * 1e9 / rate <= DITHER_NS + 1
-
-
-@given(st.integers(1, 60), st.integers(1, 10))
-def test_no_arrival_is_forgotten(due_seconds: int, patience_s: int) -> None:
-    """Taken, dropped and missed arrivals add up to those that were due."""
-    schedule = Schedule(2.0, 0, patience_s * 10**9, lambda: 0.0)
-    now = due_seconds * 10**9
-    first = schedule.take(now)
-    assert first >= now - patience_s * 10**9
-    schedule.give_back(first)
-    assert schedule.take(now) == first
-    assert schedule.missed(now) == 2 * due_seconds + 1 - (1 if first <= now else 0)
 
 
 def test_a_ledger_survives_the_wire() -> None:
@@ -188,7 +202,9 @@ def test_a_ledger_survives_the_wire() -> None:
     ledger.total = Books(2, [1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0])
     ledger.replies_read = 1
     ledger.name("n").books = Books(2, [1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0])
-    ledger.name("n").e2e.record(5_000_000)
+    ledger.name("n").e2e_matched.record(5_000_000)
+    ledger.examples.add(Example("slowest", "n", 5_000_000, "0" * 32, Legs(1, 2, None, 4, 5)))
+    ledger.clocks["1"] = (0.5, 0.25)
     ledger.note("dropped", 3)
     ledger.invalid.append("because")
     copy = Ledger.from_wire(ledger.to_wire())

@@ -15,7 +15,7 @@ from locust_kafka.core.correlation import Past
 from locust_kafka.core.examples import OF_EACH, SLOWEST, Example, Examples
 from locust_kafka.core.sampling import SECOND_NS, Budget, Reason, Sampling
 from locust_kafka.core.traceparent import TraceIds, parse_server_timing
-from locust_kafka.exchange import Live
+from locust_kafka.live import Live
 from locust_kafka.report import otlp_metrics
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.tracing import environment, spans
@@ -164,7 +164,7 @@ def test_no_span_refers_to_what_nobody_exported() -> None:
 def test_a_reset_begins_the_latencies_anew_and_never_the_counts() -> None:
     """Histograms have the reset as their start, sums keep the run's: what falls back without it reads as a restart."""
     ledger = Ledger()
-    ledger.name("n").e2e.record(5_000_000)
+    ledger.name("n").e2e_matched.record(5_000_000)
     points = {metric.name: metric.data.data_points[0] for metric in otlp_metrics._metrics(ledger, 100, 200, 300)}
     assert {name: point.start_time_unix_nano for name, point in points.items()} == {
         "locust_kafka.requests": 100, "locust_kafka.replies": 100, "locust_kafka.pending": 100,
@@ -205,7 +205,7 @@ class Kept:
 
 
 def ended(correlation_id: bytes, trace_id: str, outcome: Outcome = Outcome.MATCHED) -> Live:
-    exchange = Live(correlation_id, "n", 100, 100, 10**9, trace_id, "requests")
+    exchange = Live(correlation_id, "n", 100, 100, 10**9, trace_id.encode(), "requests")
     exchange.outcome, exchange.ended_ns = outcome, 900
     return exchange
 

@@ -1,0 +1,139 @@
+"""The generator's own health: when could it have moved what it reports?
+
+p99 is decided by the slowest hundredth.  So it could have moved by more than a tenth when more than one in a hundred
+exchanges could have been off by more than a tenth of it; for what has no exchange of its own to show (a hub that
+stands still), instants stand for exchanges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+from locust_kafka.core.latency import LatencySeries
+
+MS = 1_000_000
+TENTH = 10
+HUNDREDTH = 100
+FINEST_NS = MS
+"""Below that no lag is held against the generator: timers and threads are no more exact than that."""
+HUB_FINEST_NS = 5 * MS
+"""The same for a hub at work: in the closed model its lag delays the next request, not a latency."""
+SATURATED = 0.95
+"""Of a core used by the hub's thread: it has nothing left to be on time with."""
+LEAST_NS = 2_000_000_000
+"""A shorter look says nothing."""
+STALLS = 20
+HUB_EVERY_NS = 10 * MS
+NATIVE_EVERY_NS = 20 * MS
+"""How often the hub and the native thread are to come: between two times, nothing is seen."""
+
+REMEDY = 'use more processes (--processes), producers = "shared" on the user class, or a machine with less else to do'
+
+
+class Stall(NamedTuple):
+    """A moment in which the generator stood still: when (ns on the wall clock), how long, and what (hub or native)."""
+
+    at_ns: int
+    length_ns: int
+    kind: str
+
+
+SERIES = ("hub", "native", "starts", "gc")
+
+
+class Health:
+    """What the generator has seen of itself.
+
+    Attributes:
+        hub: how late the hub came to what was due, sampled evenly.
+        native: how late a native thread did: what a stamp waits for.
+        starts: how late arrivals began for whom a user was waiting.
+        gc: pauses of the garbage collector.
+        watched_ns: how long it was looked at.
+        cpu_ns: of the process meanwhile.
+        hub_cpu_ns: of the hub's thread.
+        stalls: the longest.
+    """
+
+    def __init__(self) -> None:
+        self.hub, self.native, self.starts, self.gc = (LatencySeries() for _ in SERIES)
+        self.watched_ns = 0
+        self.cpu_ns = 0
+        self.hub_cpu_ns = 0
+        self.stalls: list[Stall] = []
+
+    def stalled(self, stall: Stall) -> None:
+        """Note a stall, if it is among the longest."""
+        self.stalls.append(stall)
+        self.stalls.sort(key=lambda one: -one.length_ns)
+        del self.stalls[STALLS:]
+
+    def add(self, other: Health) -> None:
+        """Add another process's."""
+        for name in SERIES:
+            getattr(self, name).merge(getattr(other, name))
+        self.watched_ns += other.watched_ns
+        self.cpu_ns += other.cpu_ns
+        self.hub_cpu_ns += other.hub_cpu_ns
+        for stall in other.stalls:
+            self.stalled(stall)
+
+    def to_wire(self) -> dict[str, Any]:
+        """For the master: plain values."""
+        return {
+            **{name: getattr(self, name).to_wire() for name in SERIES},
+            "watched_ns": self.watched_ns, "cpu_ns": self.cpu_ns, "hub_cpu_ns": self.hub_cpu_ns,
+            "stalls": [tuple(stall) for stall in self.stalls],
+        }  # fmt: skip
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_wire`."""
+        health = cls()
+        for name in SERIES:
+            setattr(health, name, LatencySeries.from_wire(data[name]))
+        health.watched_ns, health.cpu_ns, health.hub_cpu_ns = data["watched_ns"], data["cpu_ns"], data["hub_cpu_ns"]
+        health.stalls = [Stall(*stall) for stall in data["stalls"]]
+        return health
+
+
+def findings(health: Health, p99_ns: int, *, open_model: bool) -> list[str]:
+    """Sentences that say how the generator could have moved its p99 by more than a tenth; empty when it could not."""
+    if health.watched_ns < LEAST_NS or not p99_ns:
+        return []
+    return list(_findings(health, p99_ns, open_model=open_model))
+
+
+def _findings(health: Health, p99_ns: int, *, open_model: bool) -> Iterable[str]:
+    tenth_ns = max(p99_ns // TENTH, FINEST_NS)
+    p99 = f"with a p99 of {p99_ns / MS:.1f} ms; {REMEDY}"
+    if open_model:
+        late = health.starts.count_above(tenth_ns)
+        if late * HUNDREDTH > health.starts.count:
+            yield (
+                f"{late} of {health.starts.count} arrivals began more than {tenth_ns / MS:.1f} ms late although a user "
+                f"was waiting, {p99}"
+            )
+    else:
+        hub_ns = max(tenth_ns, HUB_FINEST_NS)
+        held = _share(health.hub, hub_ns, HUB_EVERY_NS, health.watched_ns)
+        if held * HUNDREDTH > 1:
+            yield (
+                f"{held:.1%} of the time its users were held up by more than {hub_ns / MS:.1f} ms (the longest "
+                f"{health.hub.max_ns / MS:.0f} ms), {p99}"
+            )
+    heard_late = _share(health.native, tenth_ns, NATIVE_EVERY_NS, health.watched_ns)
+    if heard_late * HUNDREDTH > 1:
+        yield f"{heard_late:.1%} of the time stamps came more than {tenth_ns / MS:.1f} ms late, {p99}"
+    used = health.hub_cpu_ns / health.watched_ns
+    if used > SATURATED:
+        yield f"its hub used {used:.0%} of a core, so it had nothing left to be on time with; {REMEDY}"
+
+
+def _share(lags: LatencySeries, limit_ns: int, every_ns: int, watched_ns: int) -> float:
+    """The share of instants at which something due would have waited for longer than the limit.
+
+    A stall began, on average, half a look before the look that it delayed.
+    """
+    return (lags.time_above(limit_ns) + lags.count_above(limit_ns) * every_ns / 2) / watched_ns

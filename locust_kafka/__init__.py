@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from locust_kafka.client import KafkaClient
+    from locust_kafka.install import set_rate
     from locust_kafka.reply import CheckedReply, Reply, Sent
     from locust_kafka.user import KafkaUser
 
-__all__ = ["CheckedReply", "KafkaClient", "KafkaUser", "Reply", "Sent"]
+__all__ = ["CheckedReply", "KafkaClient", "KafkaUser", "Reply", "Sent", "set_rate"]
 
 _HOMES = {
     "KafkaClient": "locust_kafka.client",
@@ -21,6 +22,7 @@ _HOMES = {
     "CheckedReply": "locust_kafka.reply",
     "Reply": "locust_kafka.reply",
     "Sent": "locust_kafka.reply",
+    "set_rate": "locust_kafka.install",
 }
 
 

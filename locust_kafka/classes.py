@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from locust_kafka.errors import SettingsError
-from locust_kafka.settings import Settings
+from locust_kafka.settings import Settings, rate
 
 if TYPE_CHECKING:
     from locust_kafka.user import KafkaUser
@@ -24,17 +24,17 @@ def settings_for(settings: Settings, user_classes: Iterable[type[KafkaUser]]) ->
     """The settings with the class attributes over the options.
 
     Raises:
-        SettingsError: the classes name several clusters, or several rates.
+        SettingsError: the classes name several clusters, or several rates, or one that is none.
     """
     brokers = {c.bootstrap for c in user_classes if c.bootstrap}
     if len(brokers) > 1 or (any(not c.bootstrap for c in user_classes) and brokers - {settings.bootstrap}):
         named = ", ".join(sorted(brokers | {settings.bootstrap}))
         raise SettingsError(f"the user classes name several clusters ({named}): a run has one; use one run for each")
-    rates = {c.rate for c in user_classes if c.rate is not None}
+    rates = {str(c.rate) for c in user_classes if c.rate is not None}
     if len(rates) > 1:
         raise SettingsError(f"the user classes name several rates ({sorted(rates)}): a run has one")
     return replace(
         settings,
         bootstrap=brokers.pop() if brokers else settings.bootstrap,
-        rate=rates.pop() if rates else settings.rate,
+        rate=rate("rate", rates.pop()) if rates else settings.rate,
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Literal, overload
 
 import gevent
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 from gevent.hub import Waiter
 
-from locust_kafka.core.traceparent import root_span_id, traceparent_of
-from locust_kafka.exchange import Live
+from locust_kafka.core.traceparent import request_traceparent
+from locust_kafka.kafka.producer import RequestProducer
+from locust_kafka.live import Live
 from locust_kafka.reply import CheckedReply, Reply, Sent
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Value = bytes | str | None
 HeaderInput = Mapping[str, bytes | str] | Sequence[tuple[str, bytes | str]] | None
 QUEUE_FULL_PAUSE_S = 0.002
+TURNS = 16
 
 
 class KafkaClient:
@@ -35,8 +37,13 @@ class KafkaClient:
         self._user = user
         self._run = run
         self._arrival_ns: int | None = None
-        self._producer: Producer | None = None
+        self._producer: RequestProducer[Live] | None = None
         self._warm_ns = 0
+        self._turns = 0
+        self._awaited = False
+        self._reply_to = ("reply-to", user.reply_topic)
+        self._hub = gevent.get_hub()
+        run.users += 1
         if run.is_open:  # else there is nobody to connect to
             self._producer, self._warm_ns = (
                 run.producers.shared() if user.producers == "shared" else run.producers.own()
@@ -80,11 +87,12 @@ class KafkaClient:
             CorrelationIdInUse: with `--kafka-match key` or `header:`, when the id is that of another request.
         """
         exchange = self._begin(name, topic, timeout)
-        exchange.waiter = Waiter()
+        exchange.waiter = Waiter(self._hub)
         exchange.deferred = catch_response
         try:
             self._produce(exchange, value, key, headers)
             if exchange.outcome is None:
+                self._turns = 0
                 exchange.waiter.get()
         except BaseException:
             exchange.deferred = False  # the user is gone: nobody is left to report the row
@@ -123,33 +131,62 @@ class KafkaClient:
         if on_reply is not None:
             exchange.check = lambda ended: on_reply(Reply(ended))
         if wait_for_ack:
-            exchange.ack_waiter = Waiter()
+            exchange.ack_waiter = Waiter(self._hub)
         self._produce(exchange, value, key, headers)
         if wait_for_ack and not exchange.acked_ns and exchange.outcome is None and exchange.ack_waiter is not None:
+            self._turns = 0
             exchange.ack_waiter.get()
         return Sent(exchange, waited=wait_for_ack)
 
+    def arrivals(self) -> Iterator[int]:
+        """Open model, for tight loops: comes back at each arrival that this user takes; without end.
+
+        `for _ in self.kafka.arrivals(): self.kafka.send(value, wait_for_ack=False)` costs less than a task for each.
+
+        Yields:
+            The intended start, on the clock of `time.perf_counter_ns`; the next request or send counts from it.
+
+        Raises:
+            RuntimeError: there is no rate, so nothing arrives.
+        """
+        while self._run.arrivals is not None:
+            if not self._run.is_open:
+                self._run.await_open()
+            self.await_arrival()
+            assert self._arrival_ns is not None
+            yield self._arrival_ns
+        raise RuntimeError("arrivals() needs a rate: --kafka-rate, the class attribute rate, or set_rate()")
+
     def await_arrival(self) -> None:
         """Open model: wait for this user's next arrival; its request will count from the intended instant."""
-        self._arrival_ns = None
-        schedule = self._run.schedule
-        if schedule is None:
+        arrivals = self._run.arrivals
+        if arrivals is None:
             return
-        self._warm_up()  # before it takes an arrival, not on the arrival's time
-        intended_ns = schedule.take(perf_counter_ns())
-        try:
-            remaining_s = (intended_ns - perf_counter_ns()) / 1e9
-            gevent.sleep(max(0.0, remaining_s))
-        except BaseException:
-            schedule.give_back(intended_ns)
-            raise
+        if self._warm_ns:
+            self._warm_up()  # before it takes an arrival, not on the arrival's time
+        if self._arrival_ns is not None:
+            arrivals.give_back(self._arrival_ns)  # a task that sent nothing
+            self._arrival_ns = None
+        intended_ns = arrivals.take()
+        if intended_ns is None:
+            intended_ns = arrivals.wait()
+            self._turns, self._awaited = 0, True
         self._arrival_ns = intended_ns
+        self.rest()
+
+    def rest(self) -> None:
+        """Between tasks: let others have a turn, if this user has had many without waiting for anything."""
+        self._turns += 1
+        if self._turns > TURNS:
+            self._turns = 0
+            gevent.sleep(0)
 
     def close(self) -> None:
         """Its user is gone: let the producer hear what is outstanding, then go."""
-        if self._arrival_ns is not None and self._run.schedule is not None:
-            self._run.schedule.give_back(self._arrival_ns)
+        if self._arrival_ns is not None and self._run.arrivals is not None:
+            self._run.arrivals.give_back(self._arrival_ns)
             self._arrival_ns = None
+        self._run.users -= 1
         if self._producer is not None:
             self._run.producers.take_back(self._producer)
         self._producer = None
@@ -161,46 +198,49 @@ class KafkaClient:
 
     def _begin(self, name: str | None, topic: str | None, timeout: float | None) -> Live:
         run = self._run
-        self._warm_up()
-        run.await_open()
-        if run.schedule is not None and self._arrival_ns is None:
+        if self._warm_ns:
+            self._warm_up()
+        if not run.is_open:
+            run.await_open()
+        if run.arrivals is not None and self._arrival_ns is None:
             self.await_arrival()
             run.await_open()
+        user, outlet = self._user, run.outlet
         trace_id = run.ids.new()
         now = perf_counter_ns()
+        if self._awaited:
+            self._awaited = False
+            if run.check is not None:
+                run.check.started(self._arrival_ns or now, now)
         intended_ns, self._arrival_ns = self._arrival_ns or now, None
-        timeout_s = self._user.reply_timeout if timeout is None else timeout
-        topic = topic or self._user.request_topic
-        exchange = Live(
-            trace_id, name or topic, intended_ns, now, intended_ns + int(timeout_s * 1e9), trace_id.decode(), topic
-        )
-        tracer = run.outlet.tracer
-        exchange.sampled = tracer is not None and tracer.sample(trace_id, now)
-        exchange.context = self._user.context()
+        deadline_ns = intended_ns + int((user.reply_timeout if timeout is None else timeout) * 1e9)
+        topic = topic or user.request_topic
+        exchange = Live(trace_id, name or topic, intended_ns, now, deadline_ns, trace_id, topic)
+        if outlet.tracer is not None and outlet.tracer.sample(trace_id, now):
+            exchange.sampled = True
+        if outlet.statistics.listened:
+            exchange.context = user.context()
         return exchange
 
     def _produce(self, exchange: Live, value: Value, key: Value, headers: HeaderInput) -> None:
         run, producer = self._run, self._producer
         assert producer is not None
-        key_bytes = run.ids.key() if key is None else _bytes(key)
-        value_bytes = _bytes(value)
-        exchange.key = key_bytes
-        trace_id = exchange.trace_id.encode()
-        traceparent = traceparent_of(trace_id, root_span_id(trace_id), exchange.sampled)
-        all_headers: list[tuple[str, bytes | str]] = [
-            ("traceparent", traceparent), ("reply-to", self._user.reply_topic.encode()), *_pairs(headers),
-        ]  # fmt: skip
+        exchange.key = key = run.ids.key() if key is None else key
+        all_headers: list[tuple[str, str | bytes | None]] = [
+            ("traceparent", request_traceparent(exchange.trace_id, exchange.sampled)),
+            self._reply_to,
+        ]
+        if headers is not None:
+            all_headers += headers.items() if isinstance(headers, Mapping) else headers
         if not run.rule.ours:
-            correlation_id = run.rule.of_request(key_bytes, value_bytes, all_headers)
+            correlation_id = run.rule.of_request(_bytes(key), _bytes(value), all_headers)
             exchange.correlation_id = correlation_id or exchange.correlation_id
         run.exchanges.register(exchange)
         try:
             while True:
                 exchange.sent_ns = perf_counter_ns()
                 try:
-                    run.exchanges.poller.produce(
-                        producer, exchange, exchange.topic, value=value_bytes, key=key_bytes, headers=all_headers
-                    )
+                    producer.produce(exchange, exchange.topic, value, key, all_headers)
                     exchange.produced_ns = perf_counter_ns()
                     return
                 except BufferError:
@@ -218,9 +258,3 @@ class KafkaClient:
 
 def _bytes(value: Value) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
-
-
-def _pairs(headers: HeaderInput) -> Sequence[tuple[str, bytes | str]]:
-    if headers is None:
-        return ()
-    return list(headers.items()) if isinstance(headers, Mapping) else headers

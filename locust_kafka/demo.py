@@ -97,7 +97,7 @@ def _wait_together(bootstrap: str) -> float:
 
 def _locust(bootstrap: str, locustfile: str, *options: str) -> int:
     command = [sys.executable, "-m", "locust", "-f", locustfile, "--kafka-bootstrap", bootstrap]
-    command += ["--kafka-reply-timeout", str(TIMEOUT_S), "--kafka-settle", "4", *options]
+    command += ["--kafka-reply-timeout", str(TIMEOUT_S), "--kafka-settle", "4", "--kafka-self-check", "show", *options]
     return subprocess.run(command, check=False).returncode
 
 

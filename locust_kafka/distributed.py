@@ -31,6 +31,9 @@ DRAIN = "kafka_drain"
 DONE = "kafka_done"
 FAILED = "kafka_failed"
 RESET = "kafka_reset"
+RATE = "kafka_rate"
+SHARE = "kafka_share"
+SPLIT_EVERY_S = 1.0
 CUT_PATIENCE_S = 3.0
 REST_S = 120.0
 
@@ -56,6 +59,8 @@ class MasterSide:
         """Locust has begun to stop the run."""
         self._at_rest = Event()
         self._workers: set[str] = set()
+        self._shares: dict[str, float] = {}
+        self._splitter: gevent.Greenlet | None = None
         self._finisher: gevent.Greenlet | None = None
         self._result: Ledger | None = None
         runner.register_message(DONE, self._worker_done)
@@ -76,6 +81,12 @@ class MasterSide:
         self._failed = False
         self._finisher = None
         self._result = None
+        self._shares = {worker: 1 / len(self._workers) for worker in self._workers}
+        self._splitter = self._splitter or gevent.spawn(self._split)
+
+    def set_rate(self, rate: float) -> None:
+        """Tell the workers the total rate from now on."""
+        self._runner.send_message(RATE, {"rate": rate})
 
     def ledger(self) -> Ledger:
         """The sum of what the workers last reported of the current run."""
@@ -137,6 +148,20 @@ class MasterSide:
             total.invalid.append("the books do not balance")
         return None if self._failed and not total.total.registered else total
 
+    def _split(self) -> None:
+        """Divide the rate anew whenever users are not where they were: a worker joined, left, or got more of them."""
+        while True:
+            gevent.sleep(SPLIT_EVERY_S)
+            users = {w: node.user_count for w, node in self._runner.clients.items() if self._alive(w)}
+            total = sum(users.values())
+            if self.ending or not total:
+                continue
+            shares = {worker: count / total for worker, count in users.items()}
+            for worker, share in shares.items():
+                if share != self._shares.get(worker):
+                    self._runner.send_message(SHARE, {"share": share}, client_id=worker)
+            self._shares = shares
+
     def _alive(self, worker: str) -> bool:
         node = self._runner.clients.get(worker)
         return node is not None and node.state != STATE_MISSING
@@ -173,6 +198,8 @@ class WorkerSide:
         self._told: Run | None = None
         runner.register_message(DRAIN, self._drain, concurrent=True)
         runner.register_message(RESET, self._reset)
+        runner.register_message(RATE, lambda msg, **_kwargs: plugin.set_rate(msg.data["rate"]))
+        runner.register_message(SHARE, lambda msg, **_kwargs: plugin.set_share(msg.data["share"]))
 
     @property
     def index(self) -> int:

@@ -12,6 +12,8 @@ EXIT_NOT_STARTED = 3
 """Exit code: a setting was refused, or the run could not begin."""
 EXIT_INVALID = 4
 """Exit code: the run is invalid."""
+EXIT_BOTTLENECK = 5
+"""Exit code: the run is invalid because the generator could have moved its figures."""
 
 
 class KafkaPluginError(Exception):

@@ -10,28 +10,26 @@ import contextlib
 import enum
 import gc
 import logging
-import os
-import random
 import sys
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import gevent
-from confluent_kafka import KafkaException, Producer
 from gevent.event import Event
 
-from locust_kafka.core.schedule import Schedule
+from locust_kafka.arrivals import Arrivals
+from locust_kafka.core.schedule import Stage
 from locust_kafka.core.traceparent import TraceIds
-from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid, SettingsError
+from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid
 from locust_kafka.exchange import Exchanges
-from locust_kafka.kafka.config import consumer_config, producer_config
-from locust_kafka.kafka.consumer import ReplyConsumer
 from locust_kafka.kafka.producers import Producers
 from locust_kafka.matching import rule
+from locust_kafka.readiness import connected
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.outlet import Outlet
 from locust_kafka.report.statistics import FLUSH_S, Statistics
+from locust_kafka.selfcheck import SelfCheck
 from locust_kafka.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +39,10 @@ logger = logging.getLogger("locust_kafka")
 
 # A native thread's stamp waits for the GIL: with the default of 5 ms it came 2.9 ms late at the median, with this 0.65.
 SWITCH_INTERVAL_S = 0.0005
+
+
+SETTLING_IN_NS = 1_000_000_000
+"""The self-check leaves out the beginning: users are made, producers connect."""
 
 
 class State(enum.Enum):
@@ -60,6 +62,7 @@ class Run:
         statistics: Locust's rows of this run.
         user_classes: the KafkaUser classes that take part.
         share: which part of the total rate is this process's (0 to 1).
+        phase: its place among the processes (0 to 1), so that they take turns.
         log_path: of the exchange log; "" for none.
         on_failure: is called when the run cannot begin or go on.
         after: the run before in this process; it is waited for.
@@ -72,6 +75,7 @@ class Run:
         statistics: Statistics,
         user_classes: Iterable[type[KafkaUser]],
         share: float,
+        phase: float,
         log_path: str,
         on_failure: Callable[[KafkaPluginError], None],
         after: Run | None,
@@ -81,7 +85,10 @@ class Run:
         self.state = State.STARTING
         self.ids = TraceIds()
         self.rule = rule(settings.match)
-        self.schedule: Schedule | None = None
+        self.arrivals: Arrivals | None = None
+        """Those of the open model; None in the closed one."""
+        self.users = 0
+        """How many there are now."""
         self.failure: KafkaPluginError | None = None
         """Why it could not begin or go on."""
         self.name = ""
@@ -90,10 +97,10 @@ class Run:
         """Locust has begun to stop it: the next `test_start` is another run's."""
         self.outlet = Outlet(statistics, settings.match)
         self.exchanges = Exchanges(self.rule, self.ids.generation, self.outlet, self._fail)
-        self.producers = Producers(settings, self.exchanges.poller, self._fail)
+        self.producers = Producers(settings, self.exchanges.reports, self._fail)
         self.outlet.ledger.total = self.exchanges.correlator.books
         self._classes = list(user_classes)
-        self._share = share
+        self._share, self._phase = share, phase
         self._log_path = log_path
         self._problem = problem
         self._on_failure = on_failure
@@ -106,6 +113,8 @@ class Run:
         self._finisher: gevent.Greenlet | None = None
         self._starter = gevent.spawn(self._start)
         self._flusher: gevent.Greenlet | None = None
+        self.check: SelfCheck | None = None
+        """Watches this process while the run is open."""
 
     @property
     def ledger(self) -> Ledger:
@@ -147,6 +156,23 @@ class Run:
         self.ending = True
         self._stopping_ns = self._stopping_ns or perf_counter_ns()
 
+    def set_rate(self, rate: float) -> None:
+        """From now on, so many arrivals a second in total; a closed model becomes an open one."""
+        if self.arrivals is not None:
+            self.arrivals.set_rate(rate)
+        elif self.is_open:
+            self._plan((Stage(rate, rate, 0.0),))
+
+    def set_share(self, share: float) -> None:
+        """From now on, this part of the total rate is this process's."""
+        self._share = share
+        if self.arrivals is not None:
+            self.arrivals.set_share(share)
+
+    def _plan(self, stages: tuple[Stage, ...]) -> None:
+        self.outlet.ledger.open_model = True
+        self.arrivals = Arrivals.planned(self.settings, stages, perf_counter_ns(), self._share, self._phase)
+
     def finish(self) -> None:
         """Drain, settle, close; waits for the end.  Any number of callers, any number of times."""
         if self._finisher is None:
@@ -162,7 +188,7 @@ class Run:
         """The process is about to end without a stop (run_single_user): end now, pending requests UNFINISHED."""
         if self.state is State.OPEN:
             self.state = State.CLOSED
-            self.exchanges.close()
+            self.exchanges.close(self.producers.stop)
             self._conclude(ear_lost=False)
 
     def _start(self) -> None:
@@ -183,49 +209,35 @@ class Run:
             return
         self._opened_ns = perf_counter_ns()
         if self.settings.rate is not None:
-            s = self.settings
-            assert s.rate is not None
-            self.schedule = Schedule(
-                s.rate * self._share,
-                self._opened_ns,
-                int(s.reply_timeout_s * 1e9),
-                random.Random(os.urandom(16)).random,
-            )
+            self._plan(self.settings.rate)
         if self.settings.warmup_s:
-            self.outlet.measure_from_ns = self._opened_ns + int(self.settings.warmup_s * 1e9)
+            self.outlet.measure.measure_from_ns = self._opened_ns + int(self.settings.warmup_s * 1e9)
             self.outlet.ledger.since = f"without the first {self.settings.warmup_s:g} s"
+        from_ns = max(self._opened_ns + SETTLING_IN_NS, self.outlet.measure.measure_from_ns)
+        self.check = SelfCheck(self.outlet.ledger.health, from_ns)
         self.state = State.OPEN
         self._flusher = gevent.spawn(self._flush)
         self._started.set()
         self._open.set()
 
     def _connect(self) -> None:
-        s = self.settings
         if self._problem is not None:
             raise self._problem
         if self._log_path:
             self.outlet.open_log(self._log_path)
-        try:
-            consumer = ReplyConsumer(consumer_config(s), self.exchanges.heard)
-            Producer(producer_config(s, shared=True))  # a refused setting is refused before any user starts
-        except KafkaException as error:
-            raise SettingsError(f"librdkafka refused a setting: {s.masked(error.args[0].str())}") from error
-        requests = {c.request_topic or s.request_topic for c in self._classes}
-        replies = {c.reply_topic or s.reply_topic for c in self._classes}
-        # In a real thread: a broker that does not answer must stop neither the web UI nor a worker's heartbeat.
-        refusal = gevent.get_hub().threadpool.apply(_refusal, (consumer, requests, replies))
-        if refusal is not None:
-            raise refusal
+        consumer = connected(self.settings, self._classes, self.exchanges.heard)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.unfreeze()  # an earlier run may be garbage by now
         gc.collect()
         gc.freeze()  # what is loaded by now is never garbage: each collection is spared the look (hub lag 48 → 9 ms)
-        self.outlet.open_telemetry(s, self._share, ours=self.rule.ours)
+        self.outlet.open_telemetry(self.settings, self._share, ours=self.rule.ours)
         self.exchanges.start(consumer)
 
     def _flush(self) -> None:
         while True:
             gevent.sleep(FLUSH_S)
+            if self.arrivals is None:
+                self.outlet.ledger.user_s += self.users * FLUSH_S
             try:
                 self.outlet.flush()
             except OSError as error:
@@ -237,15 +249,17 @@ class Run:
         was_open = self.state is State.OPEN
         self.state = State.DRAINING
         self._open.clear()
+        if self.check is not None:
+            self.check.stop()
         if was_open:
-            if self.schedule is not None and (missed := self.schedule.missed(self._stopping_ns)):
+            if self.arrivals is not None and (missed := self.arrivals.close(self._stopping_ns)):
                 self.outlet.ledger.note("arrivals dropped: no user was free", missed)
             self._drain()
             self.outlet.ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9
         if self._flusher is not None:
             self._flusher.kill()
         ear_lost = self.exchanges.ear_lost_ns
-        self.exchanges.close()
+        self.exchanges.close(self.producers.stop)
         self._conclude(ear_lost=bool(ear_lost))
         self.state = State.CLOSED
 
@@ -282,12 +296,3 @@ class Run:
             self.failure = error
             self._cut.set()
             self._on_failure(error)
-
-
-def _refusal(consumer: ReplyConsumer, request_topics: set[str], reply_topics: set[str]) -> NotReady | None:
-    """Connect; an error is returned, for gevent's thread pool prints the traceback of one that is raised."""
-    try:
-        consumer.connect(request_topics, reply_topics)
-    except NotReady as refusal:
-        return refusal
-    return None

@@ -28,36 +28,36 @@ class Rule:
     Attributes:
         text: as in `--kafka-match`.
         of_request: request → id.
-        of_reply: reply → id.
+        of_reply: reply message → id; None for one that has none.
         ours: whether ids are trace ids made here, so that an unknown one can be known to be ours by its prefix.
     """
 
     text: str
     of_request: Extractor
-    of_reply: Extractor
+    of_reply: Callable[[Any], bytes | None]
     ours: bool
-
-    def reply_id(self, message: Any) -> bytes | None:
-        """The id of a reply message; None for one that has none, or when a user's extractor raised."""
-        try:
-            return self.of_reply(message.key(), message.value(), message.headers() or ())
-        except Exception:
-            return None
 
 
 def rule(text: str) -> Rule:
     """The rule of a `--kafka-match` value (already validated)."""
     if text == "key":
-        return Rule(text, lambda key, _value, _headers: key, lambda key, _value, _headers: key, ours=False)
-    if text.startswith("header:"):
-        name = text.partition(":")[2]
+        return Rule(text, lambda key, _value, _headers: key, lambda reply: reply.key(), ours=False)
+    name = text.partition(":")[2]
+    if name:
 
         def of_header(_key: bytes | None, _value: bytes | None, headers: Headers) -> bytes | None:
             return last_header(headers, name)
 
-        return Rule(text, of_header, of_header, ours=False)
-    return Rule(text, _of_trace, _of_trace, ours=True)
+        return Rule(text, of_header, lambda reply: last_header(reply.headers(), name), ours=False)
+    return Rule(text, _trace_of_request, _trace_of_reply, ours=True)
 
 
-def _of_trace(_key: bytes | None, _value: bytes | None, headers: Headers) -> bytes | None:
+def _trace_of_request(_key: bytes | None, _value: bytes | None, headers: Headers) -> bytes | None:
     return trace_id_of(last_header(headers, "traceparent"))
+
+
+def _trace_of_reply(reply: Any) -> bytes | None:
+    for name, value in reversed(reply.headers() or ()):
+        if name == "traceparent":
+            return trace_id_of(value)
+    return None

@@ -11,56 +11,27 @@ import sys
 from typing import Any
 
 import gevent
-import locust
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from locust_kafka.classes import kafka_users, settings_for
 from locust_kafka.distributed import MasterSide, WorkerSide
-from locust_kafka.errors import EXIT_INVALID, EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
-from locust_kafka.kafka.native import interrupt_main_greenlet
+from locust_kafka.errors import (
+    EXIT_BOTTLENECK,
+    EXIT_INVALID,
+    EXIT_NOT_STARTED,
+    KafkaPluginError,
+    RunInvalid,
+    SettingsError,
+)
 from locust_kafka.lifecycle import Run
 from locust_kafka.report import metrics, summary
 from locust_kafka.report.exchange_log import numbered
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.statistics import Statistics
-from locust_kafka.settings import DEFAULTS, OPTIONS, Settings, add_options, parse
+from locust_kafka.settings import DEFAULTS, FAIL, OPTIONS, Settings, parse
 
 logger = logging.getLogger("locust_kafka")
-_installed = False
-
-
-def install() -> None:
-    """Hook into Locust; done when a locustfile imports KafkaUser, before Locust parses its command line."""
-    global _installed
-    if not _installed:
-        _installed = True
-        locust.events.init_command_line_parser.add_listener(add_options)
-        locust.events.init.add_listener(_init)
-        # Locust adds its own listeners for these when it makes its runner, after this: ours come first, so that a
-        # batch is merged before Locust reports or clears.
-        locust.events.report_to_master.add_listener(_before_report)
-        locust.events.spawning_complete.add_listener(_before_reset)
-
-
-def _init(environment: Environment, runner: Any, **_kwargs: Any) -> None:
-    try:
-        Plugin(environment)
-    except SettingsError as error:
-        logger.error("%s", error)
-        sys.exit(EXIT_NOT_STARTED)
-    if runner is not None:
-        interrupt_main_greenlet()
-
-
-def _before_report(data: dict[str, Any], **_kwargs: Any) -> None:
-    if Plugin.instance is not None:
-        Plugin.instance.report_to_master(data)
-
-
-def _before_reset(**_kwargs: Any) -> None:
-    if Plugin.instance is not None and Plugin.instance.environment.reset_stats:
-        Plugin.instance.reset("since all users had started")
 
 
 class Plugin:
@@ -119,13 +90,26 @@ class Plugin:
     def report_to_master(self, data: dict[str, Any]) -> None:
         """Worker: what goes along with each of Locust's reports."""
         if self._run is not None and self.worker is not None:
-            self._run.outlet.statistics.flush()
+            self._run.outlet.flush()
             data["locust_kafka"] = self._run.wire()
 
     @property
     def run_id(self) -> str:
         """The run's name, from the master."""
         return str(self._options().get("kafka_run_id", ""))
+
+    def set_rate(self, rate: float) -> None:
+        """Open model: so many arrivals a second in total from now on, in this run and in the next."""
+        self._options()["kafka_rate"] = f"{rate:.6f}"
+        if self.master is not None:
+            self.master.set_rate(rate)
+        elif self._run is not None:
+            self._run.set_rate(rate)
+
+    def set_share(self, share: float) -> None:
+        """Worker: its part of the total rate has changed."""
+        if self._run is not None:
+            self._run.set_share(share)
 
     def reset(self, since: str) -> None:
         """Locust's rows begin anew: so do the latency series.  The books never do."""
@@ -178,13 +162,14 @@ class Plugin:
             problem, settings = error, parse({})
         if after is not None:
             after.outlet.statistics.detach()
-        share, log_path = 1.0, settings.exchange_log
+        share, phase, log_path = 1.0, 0.0, settings.exchange_log
         if self.worker is not None:
             share = 1 / max(1, int(self._options().get("kafka_worker_count", 1)))
+            phase = self.worker.index * share % 1.0
             log_path = numbered(log_path, self.worker.index) if log_path else ""
         run = Run(
-            settings, Statistics(self.environment), kafka_users(self.environment.user_classes), share, log_path,
-            self._run_failed, after, problem,
+            settings, Statistics(self.environment), kafka_users(self.environment.user_classes), share, phase,
+            log_path, self._run_failed, after, problem,
         )  # fmt: skip
         run.name = self.run_id
         return run
@@ -227,6 +212,10 @@ class Plugin:
         written = not path or summary.write(ledger, str(path))
         if ledger.invalid or not written:
             self.exit_code = self.exit_code or EXIT_INVALID
+        for sentence in ledger.bottleneck:
+            logger.error("invalid run: the generator was the bottleneck: %s", sentence)
+        if ledger.bottleneck and self._settings().self_check == FAIL:
+            self.exit_code = self.exit_code or EXIT_BOTTLENECK
         if not self._options().get("headless"):
             summary.show(ledger)
 

@@ -6,10 +6,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from locust_kafka.core.books import Outcome
-from locust_kafka.exchange import Live
+from locust_kafka.live import Live
 
 if TYPE_CHECKING:
     from locust_kafka.report.outlet import Outlet
+
+
+_MATCHED = Outcome.MATCHED
 
 
 class Reply:
@@ -18,25 +21,42 @@ class Reply:
     Attributes:
         ok: whether a reply came in time.
         outcome: MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED.
-        value: the reply's value; None for a tombstone, or when none came.
-        key: the reply's key.
-        headers: the reply's headers, (name, value) pairs.
-        latency_ms: from the (intended) start to the end of the exchange.
-        trace_id: by which the exchange can be found in a trace store.
     """
 
-    __slots__ = ("headers", "key", "latency_ms", "ok", "outcome", "trace_id", "value")
+    __slots__ = ("_exchange", "_message", "ok", "outcome")
 
     def __init__(self, exchange: Live) -> None:
-        assert exchange.outcome is not None
-        self.outcome = exchange.outcome
-        self.ok = exchange.outcome is Outcome.MATCHED
-        message = exchange.reply if self.ok else None
-        self.value: bytes | None = message.value() if message is not None else None
-        self.key: bytes | None = message.key() if message is not None else None
-        self.headers: list[tuple[str, bytes | None]] = (message.headers() or []) if message is not None else []
-        self.latency_ms = exchange.latency_ns / 1e6
-        self.trace_id = exchange.trace_id
+        outcome = exchange.outcome
+        assert outcome is not None
+        self.outcome = outcome
+        self.ok = outcome is _MATCHED
+        self._exchange = exchange
+        self._message = exchange.reply if self.ok else None
+
+    @property
+    def value(self) -> bytes | None:
+        """The reply's value; None for a tombstone, or when none came."""
+        return self._message.value() if self._message is not None else None
+
+    @property
+    def key(self) -> bytes | None:
+        """The reply's key."""
+        return self._message.key() if self._message is not None else None
+
+    @property
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        """The reply's headers, (name, value) pairs."""
+        return (self._message.headers() or []) if self._message is not None else []
+
+    @property
+    def latency_ms(self) -> float:
+        """From the (intended) start to the end of the exchange."""
+        return self._exchange.latency_ns / 1e6
+
+    @property
+    def trace_id(self) -> str:
+        """By which the exchange can be found in a trace store."""
+        return self._exchange.trace_id.decode()
 
     def __bool__(self) -> bool:
         return self.ok
@@ -48,11 +68,10 @@ class Reply:
 class CheckedReply(Reply):
     """A reply in a `with` block (`catch_response=True`): the block decides about the row, at its end."""
 
-    __slots__ = ("_exchange", "_failure", "_outlet")
+    __slots__ = ("_failure", "_outlet")
 
     def __init__(self, exchange: Live, outlet: Outlet) -> None:
         super().__init__(exchange)
-        self._exchange = exchange
         self._outlet = outlet
         self._failure = outlet.failure_of(exchange)
 
@@ -94,7 +113,7 @@ class Sent:
         # A reply can beat the ack: then the broker had the request, whatever it has said yet.
         self.ok: bool | None = (acked or exchange.outcome is Outcome.MATCHED) if waited else None
         self.latency_ms = (exchange.acked_ns - exchange.sent_ns) / 1e6 if acked else None
-        self.trace_id = exchange.trace_id
+        self.trace_id = exchange.trace_id.decode()
 
     def __bool__(self) -> bool:
         return self.ok is not False

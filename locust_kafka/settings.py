@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from locust_kafka.core.schedule import CONSTANT, POISSON, Stage, parse_rate
 from locust_kafka.errors import SettingsError
+
+FAIL, SHOW = "fail", "show"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ OPTIONS = (
     Option("reply-timeout", "10", "SECONDS", "how long a reply may take; a request can have its own"),
     Option("settle", "2", "SECONDS", "how long to listen on for late and duplicate replies at the end"),
     Option("warmup", "0", "SECONDS", "leave requests of the first seconds out of the latency figures"),
-    Option("rate", "", "PER_SECOND", "open model: arrivals per second in total; default: closed model"),
+    Option("rate", "", "RATE", "open model: arrivals per second in total, 100:2000/60s for a ramp"),
+    Option("arrivals", CONSTANT, "PROCESS", "how they come: constant or poisson"),
+    Option("self-check", FAIL, "MODE", "a run whose generator was the bottleneck: fail it, or only show it"),
     Option("match", "traceparent", "RULE", "how a reply names its request: traceparent, key or header:NAME"),
     Option("trace-rate", "10", "PER_SECOND", "the most exchanges a second that are traced from their start"),
     Option("trace-keep", "10", "PER_SECOND", "the most slow, failed, late or duplicate ones a second kept besides"),
@@ -118,7 +123,9 @@ class Settings:
     reply_timeout_s: float
     settle_s: float
     warmup_s: float
-    rate: float | None
+    rate: tuple[Stage, ...] | None
+    arrivals: str
+    self_check: str
     match: str
     trace_rate: float
     trace_keep: float
@@ -165,7 +172,9 @@ def parse(values: Mapping[str, Any]) -> Settings:
         reply_timeout_s=number("--kafka-reply-timeout", text["kafka_reply_timeout"], 0.001, 3600),
         settle_s=number("--kafka-settle", text["kafka_settle"], 0, 3600),
         warmup_s=number("--kafka-warmup", text["kafka_warmup"], 0, 86400),
-        rate=_optional("--kafka-rate", text["kafka_rate"], 0.001, 1e7),
+        rate=rate("--kafka-rate", text["kafka_rate"]) if text["kafka_rate"] else None,
+        arrivals=_one_of("--kafka-arrivals", text["kafka_arrivals"], CONSTANT, POISSON),
+        self_check=_one_of("--kafka-self-check", text["kafka_self_check"], FAIL, SHOW),
         match=match,
         trace_rate=number("--kafka-trace-rate", text["kafka_trace_rate"], 0, 1e6),
         trace_keep=number("--kafka-trace-keep", text["kafka_trace_keep"], 0, 1e6),
@@ -190,6 +199,24 @@ def number(what: str, text: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise SettingsError(f"{what} {text!r} is refused: give a number from {low:g} to {high:g}")
     return value
+
+
+def rate(what: str, text: str) -> tuple[Stage, ...]:
+    """Parse a rate with its stages.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        return parse_rate(text)
+    except ValueError as refused:
+        raise SettingsError(f"{what} {text!r} is refused: {refused}") from refused
+
+
+def _one_of(what: str, text: str, *words: str) -> str:
+    if text not in words:
+        raise SettingsError(f"{what} {text!r} is unknown: use {' or '.join(words)}")
+    return text
 
 
 def _optional(what: str, text: str, low: float, high: float) -> float | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import gevent
 from locust import User
 
 from locust_kafka.client import KafkaClient
-from locust_kafka.plugin import Plugin, install
+from locust_kafka.install import install
+from locust_kafka.plugin import Plugin
 
 install()
 
@@ -29,8 +31,8 @@ class KafkaUser(User):
     reply_timeout: float = 0.0
     """How long a reply may take, in seconds.  Option --kafka-reply-timeout."""
 
-    rate: float | None = None
-    """Arrivals per second in total (open model).  Option --kafka-rate."""
+    rate: float | str | None = None
+    """Arrivals per second in total (open model); text as in --kafka-rate."""
 
     producers: ClassVar[str] = "own"
     """`own`: a producer per user, as a service instance each would have; `shared`: one for the whole process."""
@@ -48,7 +50,17 @@ class KafkaUser(User):
     def wait_time(self) -> float:
         """Between tasks: none in the closed model, until the next arrival in the open one."""
         self.kafka.await_arrival()
+        if self._taskset_instance is not None:
+            # Locust sleeps for what we return, which costs a turn of the hub even when it is nothing, and our users
+            # wait in each request anyway.
+            self._taskset_instance._sleep = self._sleep  # type: ignore[method-assign] # noqa: SLF001
         return 0.0
+
+    def _sleep(self, seconds: float) -> None:
+        if seconds:
+            gevent.sleep(seconds)
+        else:
+            self.kafka.rest()
 
     def start(self, group: Any) -> Any:
         """As Locust's; when the user's greenlet ends, its producer is handed back."""

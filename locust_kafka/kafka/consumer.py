@@ -81,6 +81,19 @@ class ReplyConsumer:
                     ) from error
             self._consumer.poll(0.2)  # serves callbacks; nothing is assigned, so nothing can come
 
+    def leaders(self) -> dict[tuple[str, int], int]:
+        """Which broker leads which partition, as far as it is known now.  Blocks: not for the hub."""
+        try:
+            topics = self._consumer.list_topics(timeout=3).topics
+        except (KafkaException, RuntimeError):  # no broker; closed meanwhile
+            return {}
+        return {
+            (name, number): partition.leader
+            for name, topic in topics.items()
+            for number, partition in topic.partitions.items()
+            if partition.leader >= 0
+        }
+
     def start(self) -> None:
         """Start to listen."""
         self._thread.start()

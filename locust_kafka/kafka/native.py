@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import gevent
 from gevent import monkey
 from gevent.event import Event
+from gevent.hub import Waiter
 
 T = TypeVar("T")
+
+WAKE_AT_ONCE = 16
 
 start_new_thread: Callable[..., int] = monkey.get_original("_thread", "start_new_thread")
 allocate_lock: Callable[[], Any] = monkey.get_original("_thread", "allocate_lock")
@@ -35,11 +38,14 @@ class Handover(Generic[T]):
         self._items: deque[T] = deque()
         self._async = gevent.get_hub().loop.async_()
         self._async.start(self.woken.set)
+        self.add = self._items.append
+        """From a native thread: add an item; `wake` tells the greenlet, once for many."""
+        self.wake = self._async.send
 
     def put(self, item: T) -> None:
         """From a native thread: add an item and wake the greenlet."""
-        self._items.append(item)
-        self._async.send()
+        self.add(item)
+        self.wake()
 
     def take_all(self) -> list[T]:
         """From the greenlet: everything that is there, oldest first."""
@@ -50,6 +56,18 @@ class Handover(Generic[T]):
         """Stop the watcher, which would keep the hub's loop alive."""
         self._async.stop()
         self._async.close()
+
+
+def wake_all(waiters: Sequence[Waiter[None]]) -> None:
+    """Let the greenlets go on that wait; in the hub, for a Waiter may be switched there only."""
+    run_callback = gevent.get_hub().loop.run_callback
+    for at in range(0, len(waiters), WAKE_AT_ONCE):  # between these the hub may look at its timers
+        run_callback(_switch_all, waiters[at : at + WAKE_AT_ONCE])
+
+
+def _switch_all(waiters: Sequence[Waiter[None]]) -> None:
+    for waiter in waiters:
+        waiter.switch(None)
 
 
 class NativeThread:
@@ -63,7 +81,7 @@ class NativeThread:
     def __init__(self, body: Callable[[], None], on_death: Callable[[BaseException], None]) -> None:
         self._body = body
         self._on_death = on_death
-        self._ended = False
+        self.ended = False
 
     def start(self) -> None:
         """Start it."""
@@ -72,9 +90,9 @@ class NativeThread:
     def join(self, timeout_s: float) -> bool:
         """Wait for its end from a greenlet; False when it did not come in time."""
         with gevent.Timeout(timeout_s, False):
-            while not self._ended:
+            while not self.ended:
                 gevent.sleep(0.005)
-        return self._ended
+        return self.ended
 
     def _run(self) -> None:
         try:
@@ -82,7 +100,7 @@ class NativeThread:
         except BaseException as death:
             self._on_death(death)
         finally:
-            self._ended = True
+            self.ended = True
 
 
 def interrupt_main_greenlet() -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any
-
-from confluent_kafka import Producer
 
 from locust_kafka.errors import KafkaPluginError, RunInvalid
 from locust_kafka.kafka.config import producer_config
-from locust_kafka.kafka.producer import DeliveryPoller
+from locust_kafka.kafka.native import Handover
+from locust_kafka.kafka.producer import Delivery, RequestProducer
+from locust_kafka.live import Live
 from locust_kafka.settings import Settings
 
 FILES_PER_PRODUCER = 5
@@ -25,41 +24,51 @@ class Producers:
 
     Args:
         settings: the run's.
-        poller: serves their delivery reports, and their end.
+        reports: where their delivery reports go.
         on_fatal: is called when one more would pass the limit of open files.
     """
 
     def __init__(
-        self, settings: Settings, poller: DeliveryPoller[Any], on_fatal: Callable[[KafkaPluginError], None]
+        self, settings: Settings, reports: Handover[Delivery[Live]], on_fatal: Callable[[KafkaPluginError], None]
     ) -> None:
         self._settings = settings
-        self._poller = poller
+        self._reports = reports
         self._on_fatal = on_fatal
-        self._shared: tuple[Producer, int] | None = None
-        self._own = 0
+        self._shared: tuple[RequestProducer[Live], int] | None = None
+        self._own: set[RequestProducer[Live]] = set()
+        self._retired: list[RequestProducer[Live]] = []
 
-    def shared(self) -> tuple[Producer, int]:
+    def shared(self) -> tuple[RequestProducer[Live], int]:
         """The process's one producer, and from when on (ns) it may be used: see WARM_NS."""
         if self._shared is None:
-            producer = Producer(producer_config(self._settings, shared=True))
+            producer = RequestProducer(producer_config(self._settings, shared=True), self._reports)
             self._shared = producer, perf_counter_ns() + WARM_NS
-            self._poller.only = None if self._own else producer
         return self._shared
 
-    def own(self) -> tuple[Producer, int]:
+    def own(self) -> tuple[RequestProducer[Live], int]:
         """A producer for one user, and from when on (ns) it may be used."""
-        self._own += 1
-        self._poller.only = None
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        if self._own * FILES_PER_PRODUCER > limit:
+        if (len(self._own) + 1) * FILES_PER_PRODUCER > limit:
             self._on_fatal(RunInvalid(
-                f"{self._own} producers would pass the limit of {limit} open files (ulimit -n): "
+                f"{len(self._own) + 1} producers would pass the limit of {limit} open files (ulimit -n): "
                 'raise it, or set producers = "shared" on the user class'
             ))  # fmt: skip
-        return Producer(producer_config(self._settings, shared=False)), perf_counter_ns() + WARM_NS
+        producer = RequestProducer(producer_config(self._settings, shared=False), self._reports)
+        self._own.add(producer)
+        return producer, perf_counter_ns() + WARM_NS
 
-    def take_back(self, producer: Producer) -> None:
-        """Its user is gone: an own producer is drained and closed in the native thread; the shared one stays."""
-        if self._shared is None or producer is not self._shared[0]:
-            self._own -= 1
-            self._poller.retire(producer)
+    def take_back(self, producer: RequestProducer[Live]) -> None:
+        """Its user is gone: an own producer is drained and closed in its native thread; the shared one stays."""
+        if producer in self._own:
+            self._own.remove(producer)
+            self._retired = [retired for retired in self._retired if not retired.ended]
+            self._retired.append(producer)
+            producer.retire()
+
+    def stop(self) -> None:
+        """End them all; what is outstanding is reported as failed."""
+        producers = [*self._own, *self._retired, *([self._shared[0]] if self._shared else [])]
+        for producer in producers:
+            producer.stop()
+        for producer in producers:
+            producer.join()

@@ -8,13 +8,18 @@ import io
 import time
 from pathlib import Path
 from time import perf_counter_ns
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+from locust_kafka.core.legs import Legs, Place
+from locust_kafka.kafka.place import place_of
+
+if TYPE_CHECKING:
+    from locust_kafka.live import Live
 
 COLUMNS = (
     "trace_id,name,intended_ns,sent_ns,acked_ns,received_ns,request_partition,request_offset,request_append_ms,"
-    "reply_partition,reply_offset,reply_append_ms,outcome,verdict"
+    "reply_partition,reply_offset,reply_append_ms,outcome,verdict,"
+    "schedule_ms,request_ms,service_ms,reply_ms,ack_ms"
 )
 
 
@@ -47,10 +52,11 @@ class ExchangeLog:
         sent_ns: int,
         acked_ns: int,
         received_ns: int,
-        request: tuple[int, int, int] | None,
-        reply: tuple[int, int, int] | None,
+        request: Place | None,
+        reply: Place | None,
         outcome: str,
         verdict: str,
+        legs: Legs | None,
     ) -> None:
         """Add a row.
 
@@ -65,6 +71,7 @@ class ExchangeLog:
             reply: the same of the reply.
             outcome: empty for a later reply.
             verdict: empty when no reply came.
+            legs: where its time went; None for a later reply.
         """
         off = self._wall_offset_ns
         quoted = self._names.get(name) or self._quote(name)
@@ -75,8 +82,19 @@ class ExchangeLog:
         self._rows.append(
             f"{trace_id},{quoted},{intended_ns + off},{sent_ns + off if sent_ns else ''},"
             f"{acked_ns + off if acked_ns else ''},{received_ns + off if received_ns else ''},"
-            f"{request_part},{reply_part},{outcome},{verdict}\n"
+            f"{request_part},{reply_part},{outcome},{verdict},{_legs(legs) if legs else ',,,,'}\n"
         )
+
+    def exchange(self, exchange: Live, legs: Legs) -> None:
+        """Add the row of an ended exchange."""
+        assert exchange.outcome is not None
+        shown = exchange.correlation_id.decode("ascii", "backslashreplace")
+        self.row(
+            shown, exchange.name, exchange.intended_ns, exchange.sent_ns, exchange.acked_ns, exchange.received_ns,
+            place_of(exchange.delivery) if exchange.delivery is not None else None,
+            place_of(exchange.reply) if exchange.reply is not None else None,
+            exchange.outcome.name, exchange.verdict.name if exchange.verdict is not None else "", legs,
+        )  # fmt: skip
 
     def flush(self) -> None:
         """Write what was gathered.
@@ -97,10 +115,8 @@ class ExchangeLog:
         return self._names[name]
 
 
-def place_of(message: Any) -> tuple[int, int, int]:
-    """Partition, offset and append time (ms) of a message; 0 when the topic's stamp is not the broker's own."""
-    kind, stamp_ms = message.timestamp()
-    return message.partition(), message.offset(), stamp_ms if kind == TIMESTAMP_LOG_APPEND_TIME else 0
+def _legs(legs: Legs) -> str:
+    return ",".join("" if leg is None else f"{leg / 1e6:.3f}" for leg in legs)
 
 
 def _csv(text: str) -> str:

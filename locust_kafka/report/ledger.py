@@ -7,15 +7,32 @@ from typing import Any, Self
 
 from locust_kafka.core.books import Books, Equation, equations
 from locust_kafka.core.examples import Example, Examples
+from locust_kafka.core.health import Health, findings
 from locust_kafka.core.latency import LatencySeries
+from locust_kafka.core.legs import Legs
 
-SERIES = ("e2e", "e2e_matched", "send", "late", "duplicate")
+LATENCIES = ("e2e_matched", "timed_out", "from_send", "send", "late", "duplicate")
+LEGS = ("schedule", "request", "service", "reply")
+RECORDED = LATENCIES + LEGS
+SHOWN = ("e2e", "e2e_matched", "from_send", "send", "late", "duplicate")
+"""Latencies of the summary; `send` is the leg to the ack."""
 
 
 class NameLedger:
     """One request name's books and latency series."""
 
-    __slots__ = ("books", "duplicate", "e2e", "e2e_matched", "late", "rejected", "send")
+    __slots__ = ("books", "rejected", *RECORDED)
+
+    e2e_matched: LatencySeries
+    timed_out: LatencySeries
+    from_send: LatencySeries
+    send: LatencySeries
+    late: LatencySeries
+    duplicate: LatencySeries
+    schedule: LatencySeries
+    request: LatencySeries
+    service: LatencySeries
+    reply: LatencySeries
 
     def __init__(self) -> None:
         self.books = Books()
@@ -23,31 +40,45 @@ class NameLedger:
         """Matched replies that failed the user's own check."""
         self.forget_latencies()
 
+    @property
+    def e2e(self) -> LatencySeries:
+        """What a customer waits: matched, and timed out at its timeout."""
+        both = LatencySeries()
+        both.merge(self.e2e_matched)
+        both.merge(self.timed_out)
+        return both
+
     def forget_latencies(self) -> None:
         """Begin the series anew; the books never are."""
-        self.e2e = LatencySeries()
-        self.e2e_matched = LatencySeries()
-        self.send = LatencySeries()
-        self.late = LatencySeries()
-        self.duplicate = LatencySeries()
+        for name in RECORDED:
+            setattr(self, name, LatencySeries())
 
-    def series(self) -> dict[str, LatencySeries]:
-        """The series by their names in the summary."""
-        return {name: getattr(self, name) for name in SERIES}
+    def shown(self) -> dict[str, LatencySeries]:
+        """The latencies by their names in the summary."""
+        return {name: getattr(self, name) for name in SHOWN}
+
+    def legs(self) -> dict[str, LatencySeries]:
+        """The legs by their names in the summary."""
+        return {name: getattr(self, name) for name in LEGS}
+
+    def fold(self) -> None:
+        """Count what was recorded."""
+        for name in RECORDED:
+            getattr(self, name).fold()
 
     def add(self, other: NameLedger) -> None:
         """Add another's counts and latencies."""
         self.books.add(other.books)
         self.rejected += other.rejected
-        for name, series in self.series().items():
-            series.merge(getattr(other, name))
+        for name in RECORDED:
+            getattr(self, name).merge(getattr(other, name))
 
     def to_wire(self) -> dict[str, Any]:
         """For the master: plain values."""
         return {
             "books": self.books.to_dict(),
             "rejected": self.rejected,
-            "series": {name: series.to_wire() for name, series in self.series().items()},
+            "series": {name: getattr(self, name).to_wire() for name in RECORDED},
         }
 
     @classmethod
@@ -59,6 +90,12 @@ class NameLedger:
         for name, series in data["series"].items():
             setattr(entry, name, LatencySeries.from_wire(series))
         return entry
+
+
+_PLAIN = (
+    "trace_url", "since", "duration_s", "user_s", "open_model", "clocks", "leg_width_ns", "leg_count", "untold",
+)  # fmt: skip
+"""Attributes of a ledger that travel to the master as they are."""
 
 
 class Ledger:
@@ -73,6 +110,13 @@ class Ledger:
         examples: exchanges worth looking at; with tracing on, only such as are in the trace store.
         trace_url: template of a link to a trace; "" for none.
         since: since when the latency series count, in words; empty for the whole run.
+        user_s: seconds that users were there, all added up; 0 in the open model.
+        open_model: whether arrivals were planned.
+        clocks: how far each broker's clock is ahead of this machine's (ms), and how well that is known (ms).
+        leg_width_ns: how well the offset was known, added up over the `leg_count` exchanges whose legs were told.
+        health: what the generator has seen of itself.
+        bottleneck: sentences that say how the generator could have moved the figures; empty for a good run.
+        untold: why legs could not be told, in words; empty when they could.
     """
 
     def __init__(self) -> None:
@@ -85,6 +129,14 @@ class Ledger:
         self.trace_url = ""
         self.since = ""
         self.duration_s = 0.0
+        self.user_s = 0.0
+        self.open_model = False
+        self.clocks: dict[str, tuple[float, float]] = {}
+        self.leg_width_ns = 0
+        self.leg_count = 0
+        self.untold = ""
+        self.health = Health()
+        self.bottleneck: list[str] = []
 
     def name(self, name: str) -> NameLedger:
         """The entry of a request name, made on first use."""
@@ -112,6 +164,12 @@ class Ledger:
             whole.add(entry)
         return whole
 
+    def judge_generator(self) -> None:
+        """Say how this process could have moved the p99 that it reports."""
+        e2e = self.whole().e2e
+        if e2e.count:
+            self.bottleneck += findings(self.health, e2e.percentiles_ns((990,))[0], open_model=self.open_model)
+
     def lose_pending(self) -> None:
         """The process is gone: what it had pending is LOST, in both entries."""
         self.total.lose_pending()
@@ -131,6 +189,15 @@ class Ledger:
         self.trace_url = self.trace_url or other.trace_url
         self.since = self.since or other.since
         self.duration_s = max(self.duration_s, other.duration_s)
+        self.user_s += other.user_s
+        self.open_model = self.open_model or other.open_model
+        for broker, clock in other.clocks.items():
+            self.clocks[broker] = max(self.clocks.get(broker, clock), clock, key=lambda known: known[1])
+        self.leg_width_ns += other.leg_width_ns
+        self.leg_count += other.leg_count
+        self.untold = self.untold or other.untold
+        self.health.add(other.health)
+        self.bottleneck.extend(other.bottleneck)
 
     def to_wire(self) -> dict[str, Any]:
         """For the master: plain values."""
@@ -140,10 +207,10 @@ class Ledger:
             "names": {name: entry.to_wire() for name, entry in self.names.items()},
             "notes": self.notes,
             "invalid": self.invalid,
+            "health": self.health.to_wire(),
+            "bottleneck": self.bottleneck,
             "examples": [tuple(example) for example in self.examples.all()],
-            "trace_url": self.trace_url,
-            "since": self.since,
-            "duration_s": self.duration_s,
+            **{name: getattr(self, name) for name in _PLAIN},
         }
 
     @classmethod
@@ -155,8 +222,9 @@ class Ledger:
         ledger.names = {name: NameLedger.from_wire(entry) for name, entry in data["names"].items()}
         ledger.notes = dict(data["notes"])
         ledger.invalid = list(data["invalid"])
-        ledger.examples.merge(Example(*example) for example in data["examples"])
-        ledger.trace_url = data["trace_url"]
-        ledger.since = data["since"]
-        ledger.duration_s = data["duration_s"]
+        ledger.health = Health.from_wire(data["health"])
+        ledger.bottleneck = list(data["bottleneck"])
+        ledger.examples.merge(Example(*plain)._replace(legs=legs and Legs(*legs)) for *plain, legs in data["examples"])
+        for name in _PLAIN:
+            setattr(ledger, name, data[name])
         return ledger

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -12,20 +11,25 @@ from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Past
 from locust_kafka.core.examples import SLOWEST, Example
 from locust_kafka.errors import NotReady
+from locust_kafka.kafka.place import place_of
 from locust_kafka.report import otlp_metrics
-from locust_kafka.report.exchange_log import ExchangeLog, place_of
-from locust_kafka.report.ledger import Ledger
+from locust_kafka.report.diagnosis import Diagnosis
+from locust_kafka.report.exchange_log import ExchangeLog
+from locust_kafka.report.ledger import Ledger, NameLedger
+from locust_kafka.report.measure import Measure
 from locust_kafka.report.statistics import Failure, Statistics
 from locust_kafka.settings import Settings
 from locust_kafka.tracing import tracer as tracing
 
 if TYPE_CHECKING:
-    from locust_kafka.exchange import Live
+    from locust_kafka.live import Live
 
 logger = logging.getLogger("locust_kafka")
 
-DIAGNOSE_AFTER_NS = 3_000_000_000
-DIAGNOSE_AFTER_REPLIES = 5
+TELL_AT_ONCE = 500
+"""Exchanges told in one go, if they come fast: each go holds the hub for some milliseconds."""
+
+_MATCHED, _TIMED_OUT = Outcome.MATCHED, Outcome.TIMED_OUT
 
 
 class Outlet:
@@ -39,18 +43,14 @@ class Outlet:
     def __init__(self, statistics: Statistics, match: str) -> None:
         self.ledger = Ledger()
         self.statistics = statistics
-        self.measure_from_ns = 0
-        """Exchanges that were to start before this are left out of the latencies (warm-up)."""
+        self.measure = Measure(self.ledger)
         self.tracer: tracing.Tracer | None = None
         self._push: otlp_metrics.Push | None = None
         self._log: ExchangeLog | None = None
-        self._match = match
         self._unacked: set[Live] = set()
+        self._complete: list[Live] = []
         self._examples: dict[tuple[str, str], str] = {}
-        self._first_unmatched_ns = 0
-        self._unmatched = 0
-        self._diagnosed = False
-        self._looked_for = ""
+        self._diagnosis = Diagnosis(match)
 
     def open_log(self, path: str) -> None:
         """Keep an exchange log.
@@ -78,51 +78,48 @@ class Outlet:
 
     def registered(self, exchange: Live) -> None:
         """A request was registered."""
-        self.ledger.name(exchange.name).books.registered += 1
-        if not self._looked_for:
-            self._looked_for = exchange.correlation_id.decode("ascii", "backslashreplace")
-
-    def read(self) -> None:
-        """A reply was handed over; not judged yet."""
-        self.ledger.replies_read += 1
+        entry = self.ledger.names.get(exchange.name)
+        if entry is None:
+            entry = self.ledger.name(exchange.name)
+            self._diagnosis.looks_for(exchange.correlation_id)
+        entry.books.registered += 1
 
     def acked(self, exchange: Live) -> None:
-        """The delivery report came; what waited for it can be told."""
-        if exchange.acked_ns and exchange.intended_ns >= self.measure_from_ns:
-            self.ledger.name(exchange.name).send.record(exchange.acked_ns - exchange.sent_ns)
+        """The delivery report came, or never will; what waited for it can be told."""
         if exchange in self._unacked:
             self._unacked.remove(exchange)
-            self._complete(exchange)
+            self._complete.append(exchange)
 
     def ended(self, exchange: Live) -> None:
         """An exchange ended."""
-        entry = self.ledger.name(exchange.name)
-        outcome = exchange.outcome
+        entry = self.ledger.names[exchange.name]
+        outcome, verdict = exchange.outcome, exchange.verdict
         assert outcome is not None
         entry.books.outcomes[outcome] += 1
-        if exchange.verdict is not None:
-            entry.books.verdicts[exchange.verdict] += 1
-        if exchange.intended_ns >= self.measure_from_ns:
-            latency_ns = exchange.latency_ns
-            if outcome is Outcome.MATCHED:
-                entry.e2e.record(latency_ns)
-                entry.e2e_matched.record(latency_ns)
-            elif outcome is Outcome.TIMED_OUT:
-                entry.e2e.record(latency_ns)
-        kept = self.tracer is not None and self.tracer.judge(exchange)
-        if exchange.verdict is Verdict.LATE:  # it ended its request by coming after the deadline
-            late_ns = exchange.received_ns - exchange.intended_ns
-            self._late(exchange.name, self._visible(exchange), late_ns, exchange.intended_ns)
+        if verdict is not None:
+            entry.books.verdicts[verdict] += 1
+        if self.tracer is not None:
+            self.tracer.judge(exchange)
+        if outcome is _TIMED_OUT:
+            self._timed_out(entry, exchange)
         if not exchange.deferred:
-            self.report(exchange, self._judgement(exchange))
-        if self._visible(exchange):
-            self._exemplify(exchange)
-        # A reply can beat its request's ack: what is told waits for the ack, so that none is said never to have come.
-        if kept or self._log is not None:
-            if exchange.acked_ns or exchange.failure:
-                self._complete(exchange)
+            if outcome is _MATCHED and exchange.check is None:
+                self.statistics.result(
+                    exchange.name, exchange.ended_ns - exchange.intended_ns, len(exchange.reply), None,
+                    exchange.context, exchange.reply,
+                )  # fmt: skip
             else:
-                self._unacked.add(exchange)
+                self.report(exchange, self._judgement(exchange))
+        # A reply can beat its request's ack: what is told waits for the ack, so that none is said never to have come.
+        if exchange.acked_ns or exchange.failure:
+            self._complete.append(exchange)
+        else:
+            self._unacked.add(exchange)
+
+    def taken_in(self) -> None:
+        """A batch was judged: what is complete is told when there is enough of it."""
+        if len(self._complete) >= TELL_AT_ONCE:
+            self._tell()
 
     def report(self, exchange: Live, failure: Failure) -> None:
         """Locust's row for an ended exchange; `failure` as the user's check sees it, or by the outcome."""
@@ -131,10 +128,8 @@ class Outlet:
             return  # cut short: neither a success nor a failure was observed
         if outcome is Outcome.MATCHED and failure is not None:
             self.ledger.name(exchange.name).rejected += 1
-        length = len(exchange.reply.value() or b"") if outcome is Outcome.MATCHED else 0
-        self.statistics.result(
-            exchange.name, exchange.latency_ns / 1e6, length, failure, exchange.context, exchange.reply
-        )
+        length = len(exchange.reply) if outcome is Outcome.MATCHED else 0
+        self.statistics.result(exchange.name, exchange.latency_ns, length, failure, exchange.context, exchange.reply)
 
     def failure_of(self, exchange: Live) -> Failure:
         """Why the exchange failed, in words that name an example; None for a matched one."""
@@ -157,7 +152,7 @@ class Outlet:
         if verdict is Verdict.LATE:
             self._late(past.name, trace_id, latency_ns, past.intended_ns)
         elif verdict is Verdict.DUPLICATE:
-            if past.intended_ns >= self.measure_from_ns:
+            if past.intended_ns >= self.measure.measure_from_ns:
                 entry.duplicate.record(latency_ns)
             self.statistics.remark(past.name, self._with_example(past.name, "duplicate reply", trace_id))
         else:
@@ -165,31 +160,18 @@ class Outlet:
             self.statistics.remark(past.name, self._with_example(past.name, words, trace_id))
         if trace_id:
             kind = f"{verdict.name.lower()} reply"
-            self.ledger.examples.add(Example(kind, past.name, latency_ns, trace_id))
+            self.ledger.examples.add(Example(kind, past.name, latency_ns, trace_id, None))
         if self._log is not None:
+            self._tell()  # its exchange's row comes first
             self._log.row(
                 shown, past.name, past.intended_ns, past.sent_ns, 0, received_ns, None, place_of(message), "",
-                verdict.name,
+                verdict.name, None,
             )  # fmt: skip
 
     def unmatched(self, message: Any, correlation_id: bytes | None) -> None:
-        """A reply that belongs to nothing we know; says so once when nothing else comes."""
-        if self._diagnosed or self.ledger.total.outcomes[Outcome.MATCHED]:
-            return
-        now = perf_counter_ns()
-        self._first_unmatched_ns = self._first_unmatched_ns or now
-        self._unmatched += 1
-        waited = now - self._first_unmatched_ns > DIAGNOSE_AFTER_NS
-        if waited and self._unmatched >= DIAGNOSE_AFTER_REPLIES and self._looked_for:
-            self._diagnosed = True
-            seen = correlation_id.decode("ascii", "backslashreplace") if correlation_id else "no id that could be read"
-            headers = ", ".join(name for name, _value in message.headers() or ()) or "none"
-            logger.warning(
-                "%d replies came and none matches a request. Looked for (by --kafka-match %s), for example: %s. "
-                "Seen: %s (key %.60r, headers: %s). If the service answers by another id, say so with "
-                "--kafka-match key or --kafka-match header:NAME.",
-                self._unmatched, self._match, self._looked_for, seen, message.key(), headers,
-            )  # fmt: skip
+        """A reply that belongs to nothing we know."""
+        if not self.ledger.total.outcomes[Outcome.MATCHED]:
+            self._diagnosis.saw(message, correlation_id)
 
     def consumer_error(self, name: str) -> None:
         """The reply consumer reported an error."""
@@ -206,7 +188,10 @@ class Outlet:
 
     def flush(self) -> None:
         """Pass the batches on to Locust and to the log file."""
+        self._tell()
         self.statistics.flush()
+        for entry in self.ledger.names.values():
+            entry.fold()
         if self.tracer is not None:
             self.tracer.refresh(self.ledger)
         if self._log is not None:
@@ -214,10 +199,12 @@ class Outlet:
 
     def close(self) -> None:
         """The last flush."""
-        self.statistics.flush()
-        for exchange in self._unacked:  # their acks never came
-            self._complete(exchange)
+        self._complete += self._unacked  # their acks never came
         self._unacked.clear()
+        self._tell()
+        self.measure.conclude()
+        self.ledger.judge_generator()
+        self.statistics.flush()
         closing = [gevent.spawn(self.tracer.close, self.ledger)] if self.tracer is not None else []
         closing += [gevent.spawn(self._push.close)] if self._push is not None else []
         gevent.joinall(closing)  # together: each may wait for a slow collector
@@ -225,6 +212,27 @@ class Outlet:
         if self._log is not None:
             self._log.close()
             self._log = None
+
+    def _tell(self) -> None:
+        """All that can be known of these ended exchanges is known."""
+        batch, self._complete = self._complete, []
+        self.measure.tell(batch)
+        examples, tracer, log = self.ledger.examples, self.tracer, self._log
+        legs = self.measure.legs
+        for exchange in batch:
+            if exchange.ended_ns - exchange.intended_ns > examples.slower_than_ns or exchange.outcome is not _MATCHED:
+                self._exemplify(exchange)
+            if tracer is not None and exchange.kept is not None:
+                tracer.tell(exchange, legs(exchange))
+            if log is not None:
+                log.exchange(exchange, legs(exchange))
+
+    def _timed_out(self, entry: NameLedger, exchange: Live) -> None:
+        if exchange.intended_ns >= self.measure.measure_from_ns:
+            entry.timed_out.record(exchange.latency_ns)
+        if exchange.verdict is Verdict.LATE:  # it ended its request by coming after the deadline
+            late_ns = exchange.received_ns - exchange.intended_ns
+            self._late(exchange.name, self._visible(exchange), late_ns, exchange.intended_ns)
 
     def _judgement(self, exchange: Live) -> Failure:
         """The row's failure: by outcome, or by the user's `on_reply`."""
@@ -237,16 +245,18 @@ class Outlet:
         return str(complaint) if complaint else None
 
     def _exemplify(self, exchange: Live) -> None:
-        examples, latency_ns = self.ledger.examples, exchange.latency_ns
-        if exchange.outcome is not Outcome.MATCHED:
-            assert exchange.outcome is not None
-            kind = exchange.outcome.name.lower().replace("_", " ")
-            examples.add(Example(kind, exchange.name, latency_ns, exchange.trace_id))
-        elif latency_ns > examples.slower_than_ns and exchange.intended_ns >= self.measure_from_ns:
-            examples.add(Example(SLOWEST, exchange.name, latency_ns, exchange.trace_id))
+        outcome = exchange.outcome
+        assert outcome is not None
+        if not self._visible(exchange) or (outcome is _MATCHED and exchange.intended_ns < self.measure.measure_from_ns):
+            return
+        kind = SLOWEST if outcome is _MATCHED else outcome.name.lower().replace("_", " ")
+        trace_id = exchange.trace_id.decode()
+        self.ledger.examples.add(
+            Example(kind, exchange.name, exchange.latency_ns, trace_id, self.measure.legs(exchange))
+        )
 
     def _late(self, name: str, trace_id: str, latency_ns: int, intended_ns: int) -> None:
-        if intended_ns >= self.measure_from_ns:
+        if intended_ns >= self.measure.measure_from_ns:
             self.ledger.name(name).late.record(latency_ns)
         self.statistics.remark(name, self._with_example(name, "late reply", trace_id))
 
@@ -261,20 +271,4 @@ class Outlet:
 
     def _visible(self, exchange: Live) -> str:
         """Its trace id, as an example; "" when its spans are not kept: an example that nobody can look at is none."""
-        return exchange.trace_id if self.tracer is None or exchange.kept is not None else ""
-
-    def _complete(self, exchange: Live) -> None:
-        """All that can be known of an ended exchange is known."""
-        if self.tracer is not None and exchange.kept is not None:
-            self.tracer.tell(exchange)
-        if self._log is not None:
-            self._row(self._log, exchange)
-
-    def _row(self, log: ExchangeLog, exchange: Live) -> None:
-        assert exchange.outcome is not None
-        shown = exchange.correlation_id.decode("ascii", "backslashreplace")
-        log.row(
-            shown, exchange.name, exchange.intended_ns, exchange.sent_ns, exchange.acked_ns,
-            exchange.received_ns, exchange.delivery, place_of(exchange.reply) if exchange.reply is not None else None,
-            exchange.outcome.name, exchange.verdict.name if exchange.verdict is not None else "",
-        )  # fmt: skip
+        return exchange.trace_id.decode() if self.tracer is None or exchange.kept is not None else ""

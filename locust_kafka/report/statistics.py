@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from locust import stats as locust_stats
@@ -24,6 +25,20 @@ FLUSH_S = 0.25
 Failure = Exception | str | None
 
 
+class _Cell:
+    """The results of one request name in one second: gathered only, counted when they are merged."""
+
+    __slots__ = ("failures", "last", "latencies", "length", "record", "second")
+
+    def __init__(self, second: int) -> None:
+        self.second = second
+        self.last = 0.0
+        self.latencies: list[int] = []
+        self.record = self.latencies.append
+        self.length = 0
+        self.failures = 0
+
+
 class Statistics:
     """Collects results for Locust.
 
@@ -33,43 +48,43 @@ class Statistics:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._batch: dict[str, StatsEntry] = {}
+        self._cells: dict[str, _Cell] = {}
         self._errors: dict[tuple[str, str], StatsError] = {}
         self._detached = False
+        self.listened = False
+        """Whether anybody but Locust's own statistics listens to `request`: then each row is an event of its own."""
+
+    def look(self) -> None:
+        """Find out who listens now."""
+        # Locust's runner adds its one listener when it is made; `run_single_user` has no runner.
+        handlers = self._environment.events.request._handlers  # noqa: SLF001 - there is no public way to ask
+        self.listened = not (len(handlers) == 1 and _is_locusts_own(handlers[0]))
 
     def result(
         self,
         name: str,
-        response_time_ms: float,
+        latency_ns: int,
         length: int,
         failure: Failure,
-        context: dict[str, Any],
+        context: Mapping[str, Any],
         response: Any,
     ) -> None:
         """One row's worth: an exchange that ended now."""
-        if self._someone_listens():
-            self._fire_singly(name, response_time_ms, length, failure, context, response)
+        if self.listened:
+            self._fire_singly(name, latency_ns / 1e6, length, failure, context, response)
             return
         now = time.time()
-        entry = self._batch.get(name)
-        if entry is None:
-            # Its start is the run's: an older one would drag the total's start back when it is merged.
-            entry = self._batch[name] = StatsEntry(self._environment.stats, name, METHOD)
-            entry.start_time = now
         second = int(now)
-        entry.num_requests += 1
-        entry.num_reqs_per_sec[second] += 1
-        entry.last_request_timestamp = now
-        entry.total_content_length += length
-        entry.total_response_time += response_time_ms  # type: ignore[assignment] # Locust adds floats too
-        if entry.min_response_time is None or response_time_ms < entry.min_response_time:
-            entry.min_response_time = response_time_ms  # type: ignore[assignment]
-        if response_time_ms > entry.max_response_time:
-            entry.max_response_time = response_time_ms  # type: ignore[assignment]
-        entry.response_times[locust_stats.bucket_response_time(response_time_ms)] += 1
+        cell = self._cells.get(name)
+        if cell is None or cell.second != second:
+            if cell is not None:
+                self._merge(name, cell)
+            cell = self._cells[name] = _Cell(second)
+        cell.last = now
+        cell.record(latency_ns)
+        cell.length += length
         if failure is not None:
-            entry.num_failures += 1
-            entry.num_fail_per_sec[second] += 1
+            cell.failures += 1
             self._count_error(name, failure)
 
     def remark(self, name: str, what: str) -> None:
@@ -77,17 +92,15 @@ class Statistics:
         self._count_error(name, what)
 
     def flush(self) -> None:
-        """Merge the batch into Locust's statistics."""
-        batch, self._batch = self._batch, {}
+        """Merge what was gathered into Locust's statistics."""
+        self.look()
+        cells, self._cells = self._cells, {}
+        for name, cell in cells.items():
+            self._merge(name, cell)
         errors, self._errors = self._errors, {}
         if self._detached:
             return
         stats = self._environment.stats
-        for name, entry in batch.items():
-            # A batch is younger than the rows it joins, whatever was cleared meanwhile.
-            entry.start_time = max(entry.start_time, stats.start_time)
-            stats.entries[(name, METHOD)].extend(entry)
-            stats.total.extend(entry)
         for error in errors.values():
             key = StatsError.create_key(error.method, error.name, error.error)
             existing = stats.errors.setdefault(key, StatsError(error.method, error.name, error.error))
@@ -95,17 +108,40 @@ class Statistics:
             existing.first_seen = existing.first_seen or error.first_seen
             existing.last_seen = error.last_seen
 
-    def discard(self) -> None:
-        """Forget the batch: Locust's rows were reset after these results."""
-        self._batch = {}
-        self._errors = {}
-
     def detach(self) -> None:
         """A new run has cleared Locust's rows: what this one still has is not theirs."""
         self._detached = True
 
+    def _merge(self, name: str, cell: _Cell) -> None:
+        """Add one second's results of one name, as the master adds those of a worker."""
+        if self._detached:
+            return
+        stats = self._environment.stats
+        entry = StatsEntry(stats, name, METHOD)
+        entry.start_time = stats.start_time  # its own is younger: it would drag the total's start
+        entry.num_requests = entry.num_reqs_per_sec[cell.second] = len(cell.latencies)
+        entry.last_request_timestamp = cell.last
+        entry.total_content_length = cell.length
+        entry.total_response_time = sum(cell.latencies) / 1e6  # type: ignore[assignment] # Locust adds floats too
+        entry.min_response_time = min(cell.latencies) / 1e6  # type: ignore[assignment]
+        entry.max_response_time = max(cell.latencies) / 1e6  # type: ignore[assignment]
+        bucket = locust_stats.bucket_response_time
+        # Microseconds decide the bucket: far fewer to ask for than nanoseconds.
+        for us, times in Counter([latency // 1000 for latency in cell.latencies]).items():
+            entry.response_times[bucket(us / 1000)] += times
+        if cell.failures:
+            entry.num_failures = entry.num_fail_per_sec[cell.second] = cell.failures
+        stats.entries[(name, METHOD)].extend(entry)
+        stats.total.extend(entry)
+
     def _fire_singly(
-        self, name: str, response_time_ms: float, length: int, failure: Failure, context: dict[str, Any], response: Any
+        self,
+        name: str,
+        response_time_ms: float,
+        length: int,
+        failure: Failure,
+        context: Mapping[str, Any],
+        response: Any,
     ) -> None:
         try:
             self._environment.events.request.fire(
@@ -122,11 +158,6 @@ class Statistics:
         if error is None:
             error = self._errors[(name, text)] = StatsError(METHOD, name, failure)
         error.occurred()
-
-    def _someone_listens(self) -> bool:
-        # Locust's runner adds its one listener when it is made; `run_single_user` has no runner.
-        handlers = self._environment.events.request._handlers  # noqa: SLF001 - there is no public way to ask
-        return not (len(handlers) == 1 and _is_locusts_own(handlers[0]))
 
 
 def _is_locusts_own(handler: Callable[..., Any]) -> bool:

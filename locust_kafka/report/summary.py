@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
-from locust_kafka.report.ledger import SERIES, Ledger, NameLedger
+from locust_kafka.report import health, legs
+from locust_kafka.report.ledger import SHOWN, Ledger, NameLedger
 
 logger = logging.getLogger("locust_kafka")
 console = logging.getLogger("locust.stats_logger")
@@ -16,6 +17,7 @@ console = logging.getLogger("locust.stats_logger")
 _SERIES_PHRASES = {
     "e2e": "what a customer waits: matched, and timed out at its timeout",
     "e2e_matched": "matched replies alone",
+    "from_send": "matched, from produce() instead of the intended start",
     "send": "produce() to the broker's ack",
     "late": "first replies that came after the timeout",
     "duplicate": "further replies to an answered request",
@@ -36,6 +38,10 @@ _VERDICT_PHRASES = {
     Verdict.FOREIGN: "of another process or an earlier run",
     Verdict.MALFORMED: "no correlation id in it",
 }
+CORRECT_FROM = 1000
+HIDDEN_FROM = 1.1
+"""A stall was hidden when the corrected p99 is so many times the raw one."""
+
 _COLUMNS = ("p50", "p90", "p95", "p99", "p999", "max")
 
 
@@ -43,11 +49,19 @@ def to_json(ledger: Ledger) -> dict[str, Any]:
     """The summary as data: the layout that scripts rely on (README, "Summary")."""
     return {
         "balanced": ledger.balanced(closed=True),
-        "valid": not ledger.invalid,
+        "valid": not ledger.invalid and not ledger.bottleneck,
         "invalid": ledger.invalid,
         **ledger.total.to_dict(),
-        **_measured(ledger.whole()),
-        "names": {name: {**entry.books.to_dict(), **_measured(entry)} for name, entry in sorted(ledger.names.items())},
+        **_measured(ledger, ledger.whole()),
+        "names": {
+            name: {**entry.books.to_dict(), **_measured(ledger, entry)} for name, entry in sorted(ledger.names.items())
+        },
+        "self_check": health.to_json(ledger),
+        "legs_known_to_ms": legs.width_ms(ledger),
+        "legs_untold": ledger.untold,
+        "broker_clocks_ms": {
+            broker: {"ahead": ahead, "known_to": width} for broker, (ahead, width) in ledger.clocks.items()
+        },
         "notes": ledger.notes,
         "examples": [
             {
@@ -56,6 +70,7 @@ def to_json(ledger: Ledger) -> dict[str, Any]:
                 "latency_ms": example.latency_ns / 1e6,
                 "trace_id": example.trace_id,
                 "link": link(ledger, example.trace_id),
+                "legs_ms": legs.of_example(example),
             }
             for example in ledger.examples.all()
         ],
@@ -95,7 +110,10 @@ def lines(ledger: Ledger) -> list[str]:
         f"Kafka request-reply: {ledger.total.registered} requests in {ledger.duration_s:.1f} s ({rate:.1f}/s)",
     ]
     result += ["", _heading("Latency, ms" + (f" ({ledger.since})" if ledger.since else ""))]
-    result += [_latency_line(name, whole) for name in SERIES]
+    result += [_latency_line(name, whole) for name in SHOWN if name != "from_send" or ledger.open_model]
+    result += corrected(ledger, whole)
+    result += legs.lines(ledger, whole)
+    result += health.lines(ledger)
     if len(ledger.names) > 1:
         result += ["", _heading("E2E by request name, ms")]
         result += [_row(name, entry.e2e.summary(), "") for name, entry in sorted(ledger.names.items())]
@@ -110,21 +128,35 @@ def lines(ledger: Ledger) -> list[str]:
         result += [f"  {what:<48} {times:>9}" for what, times in sorted(ledger.notes.items())]
     if examples := ledger.examples.all():
         result += ["", "Worth a look"]
-        result += [
-            f"  {e.kind:<16} {e.name:<20.20} {e.latency_ns / 1e6:>10.1f} ms  {link(ledger, e.trace_id) or e.trace_id}"
-            for e in examples
-        ]
+        for e in examples:
+            told = ", ".join(f"{leg} {ms:.1f}" for leg, ms in legs.of_example(e).items())
+            where = link(ledger, e.trace_id) or e.trace_id
+            result.append(f"  {e.kind:<16} {e.name:<20.20} {e.latency_ns / 1e6:>10.1f} ms  {where}  {told}".rstrip())
     result += ["", "The books balance" if ledger.balanced(closed=True) else "THE BOOKS DO NOT BALANCE"]
     result += [f"  {'ok ' if law.holds else 'BAD'} {law.text}" for law in ledger.equations(closed=True)]
     result += [f"INVALID RUN: {sentence}" for sentence in ledger.invalid]
     return [*result, ""]
 
 
-def _measured(entry: NameLedger) -> dict[str, Any]:
+def _measured(ledger: Ledger, entry: NameLedger) -> dict[str, Any]:
     return {
         "rejected": entry.rejected,
-        "latency_ms": {name: series.summary() for name, series in entry.series().items()},
+        "legs_ms": legs.to_json(ledger, entry),
+        "latency_ms": {name: series.summary() for name, series in entry.shown().items()},
     }
+
+
+def corrected(ledger: Ledger, whole: NameLedger) -> list[str]:
+    """The closed model's e2e as if its users had kept their pace: shown when stalls kept them from sending."""
+    raw = whole.e2e
+    if ledger.open_model or not ledger.user_s or raw.count < CORRECT_FROM:
+        return []
+    interval_ns = int(ledger.user_s / ledger.total.registered * 1e9)
+    fixed = raw.corrected(interval_ns)
+    if fixed.percentiles_ns((990,))[0] <= raw.percentiles_ns((990,))[0] * HIDDEN_FROM:
+        return []
+    phrase = f"as if each user had sent every {interval_ns / 1e6:.1f} ms all the time (HdrHistogram's correction)"
+    return [_row("e2e corrected", fixed.summary(), phrase)]
 
 
 def _heading(title: str) -> str:
@@ -132,7 +164,7 @@ def _heading(title: str) -> str:
 
 
 def _latency_line(name: str, whole: NameLedger) -> str:
-    return _row(name, whole.series()[name].summary(), _SERIES_PHRASES[name])
+    return _row(name, whole.shown()[name].summary(), _SERIES_PHRASES[name])
 
 
 def _row(name: str, summary: dict[str, Any], phrase: str) -> str:

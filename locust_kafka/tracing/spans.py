@@ -19,13 +19,15 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Past
+from locust_kafka.core.legs import Legs
 from locust_kafka.core.sampling import Reason
 from locust_kafka.core.traceparent import Entropy, parse_server_timing, parse_traceparent, root_span_id
+from locust_kafka.kafka.place import place_of
 from locust_kafka.matching import last_header
 from locust_kafka.tracing import conventions as c
 
 if TYPE_CHECKING:
-    from locust_kafka.exchange import Live
+    from locust_kafka.live import Live
 
 Attribute = tuple[str, str | int | float]
 Event = tuple[str, int, tuple[Attribute, ...]]
@@ -81,19 +83,19 @@ class Span(NamedTuple):
     error: str = ""
 
 
-def of_exchange(exchange: Live, reason: Reason, judged_ns: int, wall_ns: int) -> list[Span]:
+def of_exchange(exchange: Live, legs: Legs, reason: Reason, judged_ns: int, wall_ns: int) -> list[Span]:
     """All spans of an ended exchange.
 
     Args:
         exchange: ended; acknowledged or failed, or its report never came.
+        legs: where its time went.
         reason: why it is kept.
         judged_ns: when its end was decided.
         wall_ns: what to add to a monotonic stamp.
     """
-    trace_id = bytes.fromhex(exchange.trace_id)
-    root = root_span_id(exchange.trace_id.encode())
-    root_id = bytes.fromhex(root.decode())
-    spans = [_root(exchange, reason, judged_ns, wall_ns, trace_id, root_id)]
+    trace_id = bytes.fromhex(exchange.trace_id.decode())
+    root_id = bytes.fromhex(root_span_id(exchange.trace_id).decode())
+    spans = [_root(exchange, legs, reason, judged_ns, wall_ns, trace_id, root_id)]
     if exchange.acked_ns or exchange.failure:
         spans.append(_send(exchange, wall_ns, trace_id, root_id))
     if exchange.reply is not None and exchange.verdict is not None:
@@ -140,13 +142,18 @@ def of_reply(
     )  # fmt: skip
 
 
-def _root(exchange: Live, reason: Reason, judged_ns: int, wall_ns: int, trace_id: bytes, root_id: bytes) -> Span:
+def _root(
+    exchange: Live, legs: Legs, reason: Reason, judged_ns: int, wall_ns: int, trace_id: bytes, root_id: bytes
+) -> Span:
     outcome = exchange.outcome
     assert outcome is not None
     matched = outcome is Outcome.MATCHED
     ended_ns = exchange.ended_ns + wall_ns
-    attributes: tuple[Attribute, ...] = ((c.LATENCY_MS, exchange.latency_ns / 1e6),)
-    if exchange.correlation_id != exchange.trace_id.encode():
+    attributes: tuple[Attribute, ...] = (
+        (c.LATENCY_MS, exchange.latency_ns / 1e6),
+        *((c.LEG_MS[leg], ns / 1e6) for leg, ns in zip(Legs._fields, legs, strict=True) if ns is not None),
+    )
+    if exchange.correlation_id != exchange.trace_id:
         attributes += ((c.CONVERSATION, exchange.correlation_id.decode("utf-8", "backslashreplace")),)
     return Span(
         _request_shape(exchange.name, outcome, reason), trace_id, root_id, b"", exchange.intended_ns + wall_ns,
@@ -169,12 +176,13 @@ def _send(exchange: Live, wall_ns: int, trace_id: bytes, root_id: bytes) -> Span
         end_ns = max(exchange.ended_ns, exchange.produced_ns) + wall_ns
         attributes = ((c.ERROR_TYPE, _ERROR_TYPES[Outcome.UNDELIVERED]),)
     if exchange.delivery is not None:
-        partition, offset, append_ms = exchange.delivery
+        partition, offset, append_ms = place_of(exchange.delivery)
         attributes += ((c.OFFSET, offset),)
         if append_ms:
             events += ((c.LOG_APPEND, append_ms * 1_000_000, ()),)
     if exchange.key:
-        attributes += ((c.KEY, exchange.key.decode("utf-8", "backslashreplace")),)
+        key = exchange.key if isinstance(exchange.key, str) else exchange.key.decode("utf-8", "backslashreplace")
+        attributes += ((c.KEY, key),)
     return Span(
         _send_shape(exchange.topic, partition), trace_id, _new_id(8), root_id, start_ns, end_ns, attributes,
         events, None, exchange.failure,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Past
+from locust_kafka.core.legs import Legs
 from locust_kafka.core.sampling import Reason, Sampling
 from locust_kafka.core.traceparent import root_span_id
 from locust_kafka.settings import Settings
@@ -20,7 +21,7 @@ from locust_kafka.tracing import environment, spans
 from locust_kafka.tracing.export import Collector, Export, Provider
 
 if TYPE_CHECKING:
-    from locust_kafka.exchange import Live
+    from locust_kafka.live import Live
     from locust_kafka.report.ledger import Ledger
 
 logger = logging.getLogger("locust_kafka")
@@ -74,7 +75,7 @@ class Tracer:
                 self._exported.pop(exchange.correlation_id, None)
             return False
         exchange.kept = reason
-        self._remember(exchange.correlation_id, exchange.trace_id)
+        self._remember(exchange.correlation_id, exchange.trace_id.decode())
         return True
 
     def _reason(self, exchange: Live) -> Reason | None:
@@ -94,10 +95,10 @@ class Tracer:
         exchange.judged_ns = perf_counter_ns()
         return reason if self._sampling.keep(reason, exchange.judged_ns) else None
 
-    def tell(self, exchange: Live) -> None:
+    def tell(self, exchange: Live, legs: Legs) -> None:
         """A kept exchange is complete: its delivery report came, or never will."""
         assert exchange.kept is not None
-        self._export.put(partial(spans.of_exchange, exchange, exchange.kept, exchange.judged_ns, self._wall_ns))
+        self._export.put(partial(spans.of_exchange, exchange, legs, exchange.kept, exchange.judged_ns, self._wall_ns))
 
     def further(self, correlation_id: bytes, past: Past, verdict: Verdict, message: Any, received_ns: int) -> str:
         """A later reply: told in the trace of its exchange, which is told too when it was not yet.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from locust_kafka.core.traceparent import TraceIds, root_span_id, trace_id_of, traceparent_of
+from locust_kafka.core.traceparent import TraceIds, request_traceparent, trace_id_of
 from waiter_service.headers import parse_traceparent
 
 HEX = st.sampled_from("0123456789abcdefABCg-")
@@ -54,7 +54,7 @@ def test_both_parsers_agree_with_each_other_and_with_opentelemetry(value: str) -
 def test_what_we_send_everybody_reads() -> None:
     """Our requests' and the waiter's replies' traceparent are valid for OpenTelemetry, trace id kept."""
     trace_id = TraceIds().new()
-    sent = traceparent_of(trace_id, root_span_id(trace_id), sampled=True)
+    sent = request_traceparent(trace_id, sampled=True)
     assert f"{oracle(sent.decode()).trace_id:032x}".encode() == trace_id  # type: ignore[union-attr]
     context = parse_traceparent(sent)
     assert context is not None

@@ -1,0 +1,53 @@
+"""Before the first user: settings that librdkafka takes, a broker that answers, topics that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import gevent
+from confluent_kafka import KafkaException, Producer
+
+from locust_kafka.errors import NotReady, SettingsError
+from locust_kafka.kafka.config import consumer_config, producer_config
+from locust_kafka.kafka.consumer import Heard, ReplyConsumer
+from locust_kafka.kafka.native import Handover
+from locust_kafka.settings import Settings
+
+if TYPE_CHECKING:
+    from locust_kafka.user import KafkaUser
+
+
+def connected(settings: Settings, classes: Iterable[type[KafkaUser]], heard: Handover[Heard]) -> ReplyConsumer:
+    """A reply consumer at the reply topics' end offsets, not listening yet.
+
+    Args:
+        settings: the run's.
+        classes: the user classes, for their topics.
+        heard: where it will hand over what it hears.
+
+    Raises:
+        SettingsError: librdkafka refused a setting.
+        NotReady: no broker answers, or a topic is missing.
+    """
+    try:
+        consumer = ReplyConsumer(consumer_config(settings), heard)
+        Producer(producer_config(settings, shared=True))  # a refused setting is refused before any user starts
+    except KafkaException as error:
+        raise SettingsError(f"librdkafka refused a setting: {settings.masked(error.args[0].str())}") from error
+    requests = {c.request_topic or settings.request_topic for c in classes}
+    replies = {c.reply_topic or settings.reply_topic for c in classes}
+    # In a real thread: a broker that does not answer must stop neither the web UI nor a worker's heartbeat.
+    refusal = gevent.get_hub().threadpool.apply(_refusal, (consumer, requests, replies))
+    if refusal is not None:
+        raise refusal
+    return consumer
+
+
+def _refusal(consumer: ReplyConsumer, request_topics: set[str], reply_topics: set[str]) -> NotReady | None:
+    """Connect; an error is returned, for gevent's thread pool prints the traceback of one that is raised."""
+    try:
+        consumer.connect(request_topics, reply_topics)
+    except NotReady as refusal:
+        return refusal
+    return None

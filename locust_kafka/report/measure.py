@@ -1,0 +1,143 @@
+"""From complete exchanges to latency series and legs: whole columns at a time, which costs a third of one by one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from operator import sub
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+
+from locust_kafka.core.books import Outcome
+from locust_kafka.core.legs import HALF_MS, MS, Clocks, Legs
+from locust_kafka.kafka.place import place_of
+from locust_kafka.report.ledger import Ledger, NameLedger
+
+if TYPE_CHECKING:
+    from locust_kafka.live import Live
+
+CREATE_TIME = (
+    "the topics' stamps are not the brokers' own: set message.timestamp.type=LogAppendTime on both topics "
+    "(and acks other than 0) to see where the time went"
+)
+TOO_FEW = "the offset between the clocks was never known to a millisecond: too few exchanges"
+
+_MATCHED = Outcome.MATCHED
+
+
+class Measure:
+    """Tells complete exchanges: ended, and acknowledged or failed.
+
+    Args:
+        ledger: where figures go.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.clocks = Clocks()
+        self.measure_from_ns = 0
+        """Exchanges that were to start before this are left out of the figures (warm-up)."""
+        self._ledger = ledger
+
+    def tell(self, batch: list[Live]) -> None:
+        """Record them."""
+        measured = [x for x in batch if x.intended_ns >= self.measure_from_ns]
+        by_name: dict[str, list[Live]] = {}
+        for exchange in measured:
+            by_name.setdefault(exchange.name, []).append(exchange)
+        for name, exchanges in by_name.items():
+            self._tell_name(self._ledger.names[name], exchanges)
+        if len(measured) < len(batch):  # the clocks are learnt from the warm-up too
+            self._legs_of([x for x in batch if x.intended_ns < self.measure_from_ns], None)
+
+    def legs(self, exchange: Live) -> Legs:
+        """One exchange's legs."""
+        sent_ns, acked_ns = exchange.sent_ns, exchange.acked_ns
+        schedule_ns, ack_ns = sent_ns - exchange.intended_ns, acked_ns - sent_ns if acked_ns else None
+        request_ns = service_ns = reply_ns = None
+        there = self._appended_ns(exchange.topic, exchange.delivery)
+        if there is not None:
+            request_ns = there - sent_ns
+        if exchange.reply is not None:
+            back = self._appended_ns(exchange.reply.topic(), exchange.reply)
+            if back is not None:
+                reply_ns = exchange.received_ns - back
+                service_ns = None if there is None else back - there
+        return Legs(schedule_ns, request_ns, service_ns, reply_ns, ack_ns)
+
+    def conclude(self) -> None:
+        """Note how well the brokers' clocks are known, on the wall clock."""
+        wall_ns = time.time_ns() - perf_counter_ns()
+        ledger = self._ledger
+        ledger.clocks = {
+            "" if broker < 0 else str(broker): ((offset.ns - wall_ns) / MS, offset.width_ns / MS)
+            for broker, offset in self.clocks.offsets().items()
+        }
+        if not ledger.leg_count and not ledger.untold and ledger.total.outcomes[_MATCHED]:
+            ledger.untold = TOO_FEW
+
+    def _tell_name(self, entry: NameLedger, exchanges: list[Live]) -> None:
+        acked = [x for x in exchanges if x.acked_ns]
+        entry.send.extend([x.acked_ns - x.sent_ns for x in acked])
+        matched = [x for x in exchanges if x.outcome is _MATCHED]
+        entry.e2e_matched.extend([x.ended_ns - x.intended_ns for x in matched])
+        if self._ledger.open_model:
+            entry.schedule.extend([x.sent_ns - x.intended_ns for x in matched])
+            entry.from_send.extend([x.ended_ns - x.sent_ns for x in matched])
+        self._legs_of([x for x in acked if x.outcome is _MATCHED], entry)
+
+    def _legs_of(self, exchanges: list[Live], entry: NameLedger | None) -> None:
+        """Learn from matched and acknowledged exchanges what they say of the brokers' clocks, and record their legs."""
+        for (there, back), group in self._by_leaders(exchanges).items():
+            stamps = [(x.delivery.timestamp(), x.reply.timestamp()) for x in group]
+            if any(a[0] != TIMESTAMP_LOG_APPEND_TIME or b[0] != TIMESTAMP_LOG_APPEND_TIME for a, b in stamps):
+                self._ledger.untold = CREATE_TIME
+                continue
+            sent, received = [x.sent_ns for x in group], [x.received_ns for x in group]
+            appended, replied = [a[1] * MS for a, _ in stamps], [b[1] * MS for _, b in stamps]
+            now_ns = perf_counter_ns()
+            requests, replies = self.clocks.of(there), self.clocks.of(back)
+            requests.bound(now_ns, _most(appended, [x.acked_ns for x in group]), _least(appended, sent) + MS)
+            replies.bound(now_ns, _most(replied, received), _least(replied, sent) + MS)
+            at, back_at = requests.told, replies.told
+            if entry is None or at is None or back_at is None:
+                continue
+            self._ledger.leg_count += len(group)
+            self._ledger.leg_width_ns += len(group) * max(at.width_ns, back_at.width_ns)
+            out, home = HALF_MS - at.ns, back_at.ns - HALF_MS
+            entry.request.extend([append + out - start for append, start in zip(appended, sent, strict=True)])
+            apart = back_at.ns - at.ns
+            entry.service.extend([reply - append - apart for reply, append in zip(replied, appended, strict=True)])
+            entry.reply.extend([end - reply + home for end, reply in zip(received, replied, strict=True)])
+
+    def _by_leaders(self, exchanges: list[Live]) -> dict[tuple[int, int], list[Live]]:
+        """Groups with the same leaders of the request's and the reply's partition."""
+        if not exchanges:
+            return {}
+        only = self.clocks.only_leader
+        if only is not None:
+            return {(only, only): exchanges}
+        groups: dict[tuple[int, int], list[Live]] = {}
+        leader = self.clocks.leader
+        for x in exchanges:
+            pair = leader(x.topic, x.delivery.partition()), leader(x.reply.topic(), x.reply.partition())
+            groups.setdefault(pair, []).append(x)
+        return groups
+
+    def _appended_ns(self, topic: str, message: Any) -> int | None:
+        """When a record was appended, on our clock; its stamp is a floor, so half a millisecond is added."""
+        if message is None:
+            return None
+        partition, _offset, append_ms = place_of(message)
+        offset = self.clocks.of(self.clocks.leader(topic, partition)).told
+        return append_ms * MS + HALF_MS - offset.ns if append_ms and offset is not None else None
+
+
+def _most(broker_ns: list[int], ours_ns: list[int]) -> float:
+    return max(map(sub, broker_ns, ours_ns), default=-math.inf)
+
+
+def _least(broker_ns: list[int], ours_ns: Iterable[int]) -> float:
+    return min(map(sub, broker_ns, ours_ns), default=math.inf)

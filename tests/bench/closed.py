@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 
 from locust_kafka.embedded import EmbeddedKafka
-from tests.support import Process, create_topics, locust, read_summary
+from tests.bench.echo import echo
+from tests.support import create_topics, locust, read_summary
 
 TOPICS = ("bench-requests", "bench-replies")
 
@@ -17,9 +17,7 @@ def main() -> None:
     print("| users | producers | exchanges/s | CPU µs each | p50 ms | p99 ms | RSS MB |\n|--:|---|--:|--:|--:|--:|--:|")
     with EmbeddedKafka(for_load=True) as kafka:
         create_topics(kafka.bootstrap, *TOPICS)
-        command = [sys.executable, "-m", "tests.bench.echo", kafka.bootstrap, *TOPICS]
-        with Process(command) as echo:
-            echo.await_line("ready")
+        with echo(kafka.bootstrap, TOPICS):
             for users in (1, 50, 200):
                 for producers in ("shared", "own"):
                     print(row(kafka.bootstrap, users, producers), flush=True)

@@ -1,27 +1,23 @@
-"""A minimal echo: one thread, key, value and headers back on the reply topic.  echo.py BOOTSTRAP REQUESTS REPLIES."""
+"""The light echo of the benchmarks: a Java program of one file, compiled as it starts."""
 
 from __future__ import annotations
 
-import sys
+import shutil
+from pathlib import Path
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from locust_kafka.embedded.jars import kafka_jars
+from tests.support import Process
 
-
-def main() -> None:
-    bootstrap, requests, replies = sys.argv[1:]
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "echo", "fetch.wait.max.ms": 50})
-    numbers = consumer.list_topics(requests, timeout=10).topics[requests].partitions
-    consumer.assign([TopicPartition(requests, number, 0) for number in numbers])
-    config = {"linger.ms": 0, "max.in.flight": 1, "acks": 1, "queue.buffering.max.messages": 1_000_000}
-    producer = Producer({"bootstrap.servers": bootstrap, **config})
-    print("ready", flush=True)
-    while True:
-        first = consumer.poll(0.1)
-        if first is not None:
-            for message in (first, *consumer.consume(1000, 0)):
-                producer.produce(replies, message.value(), key=message.key(), headers=message.headers())
-        producer.poll(0)
+SOURCE = Path(__file__).with_name("Echo.java")
 
 
-if __name__ == "__main__":
-    main()
+def echo(bootstrap: str, topics: tuple[str, str], delay_ms: float = 0) -> Process:
+    """Start it and wait until it listens; it answers that long after it has polled a request."""
+    java = shutil.which("java")
+    if java is None or shutil.which("javac") is None:
+        raise SystemExit("the benchmarks' echo is Java source: a JDK of version 17 or newer must be on the PATH")
+    jars = ":".join(str(jar) for jar in kafka_jars(print))
+    options = ["-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", jars]
+    process = Process([java, *options, str(SOURCE), bootstrap, *topics, str(delay_ms)])
+    process.await_line("ready")
+    return process

@@ -17,18 +17,21 @@ from typing import NamedTuple
 from confluent_kafka import Message
 
 from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.legs import Legs
 from locust_kafka.core.sampling import Sampling
 from locust_kafka.core.traceparent import TraceIds
 from locust_kafka.embedded import EmbeddedKafka
-from locust_kafka.exchange import Live
+from locust_kafka.live import Live
 from locust_kafka.tracing import spans
 from locust_kafka.tracing.export import Export, Provider
 from locust_kafka.tracing.otlp import Encoder
 from locust_kafka.tracing.tracer import Tracer
+from tests.bench.echo import echo
 from tests.support import Process, create_topics, free_port, locust, read_summary
 
 TOPICS = ("bench-requests", "bench-replies")
 PAIRS = 5
+LEGS = Legs(0, 1_000_000, 2_000_000, 1_000_000, 1_000_000)
 SECONDS = {"WARM_S": "4", "MEASURE_S": "6"}
 
 
@@ -44,8 +47,7 @@ def main() -> None:
     microbenchmarks()
     with EmbeddedKafka(for_load=True) as kafka:
         create_topics(kafka.bootstrap, *TOPICS)
-        with Process([sys.executable, "-m", "tests.bench.echo", kafka.bootstrap, *TOPICS]) as echo:
-            echo.await_line("ready")
+        with echo(kafka.bootstrap, TOPICS):
             costs(kafka.bootstrap)
             providers(kafka.bootstrap)
             bad_collectors(kafka.bootstrap)
@@ -69,7 +71,7 @@ def microbenchmarks() -> None:
     began = perf_counter_ns()
     for exchange in few:
         assert exchange.kept is not None
-        for span in spans.of_exchange(exchange, exchange.kept, exchange.judged_ns, 0):
+        for span in spans.of_exchange(exchange, LEGS, exchange.kept, exchange.judged_ns, 0):
             encoder.add(span)
     encoder.take()
     print(f"three spans made and encoded: {(perf_counter_ns() - began) / len(few) / 1e3:.1f} µs")
@@ -77,10 +79,11 @@ def microbenchmarks() -> None:
 
 def ended(trace_id: bytes) -> Live:
     """A matched exchange as the exchange greenlet leaves it."""
-    exchange = Live(trace_id, "bench", 1000, 1000, 10**12, trace_id.decode(), "Waiter-Requests")
+    exchange = Live(trace_id, "bench", 1000, 1000, 10**12, trace_id, "Waiter-Requests")
     exchange.outcome, exchange.ended_ns, exchange.verdict = Outcome.MATCHED, 2_000_000, Verdict.MATCH
     exchange.produced_ns, exchange.acked_ns, exchange.received_ns = 2000, 1_000_000, 2_000_000
-    exchange.delivery, exchange.key = (1, 2, 3), b"0" * 36
+    exchange.key = "0" * 36
+    exchange.delivery = Message(topic="Waiter-Requests", partition=1, offset=2, timestamp=(2, 3))
     headers = [("traceparent", b"00-%b-%b-01" % (trace_id, b"1234567890abcdef"))]
     exchange.reply = Message(topic="Waiter-Responses", partition=1, offset=5, headers=headers, timestamp=(2, 5))
     return exchange

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-lowest jaeger lint bench lock clean
+.PHONY: demo test test-lowest jaeger lint bench soak accuracy batching lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
@@ -30,8 +30,15 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench.waiter
-	$(BIN)/python -m tests.bench.closed
+	$(BIN)/python -m tests.bench.generator
 	$(BIN)/python -m tests.bench.tracing
+
+soak: $(INSTALLED)
+	$(BIN)/python -m tests.bench.memory
+
+# What is reported against what the wire saw; needs tcpdump and root.
+accuracy: $(INSTALLED)
+	$(BIN)/python -m tests.accuracy
 
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --no-header \

@@ -168,6 +168,8 @@ class KafkaClient:
             arrivals.give_back(self._arrival_ns)  # a task that sent nothing
             self._arrival_ns = None
         intended_ns = arrivals.take()
+        # Late is the generator's fault when the user was there, or was kept from being there by nothing but us.
+        self._awaited = self._turns > 0
         if intended_ns is None:
             intended_ns = arrivals.wait()
             self._turns, self._awaited = 0, True

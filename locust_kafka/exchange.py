@@ -58,8 +58,7 @@ class Exchanges:
         self._to_wake: list[Waiter[None]] = []
         self._watermark_ns = perf_counter_ns()
         self._nothing_pending = Event()
-        self._greenlet: gevent.Greenlet | None = None
-        self._looker: gevent.Greenlet | None = None
+        self._greenlets: list[gevent.Greenlet] = []
         self._fatal = False
 
     def start(self, consumer: ReplyConsumer) -> None:
@@ -67,8 +66,7 @@ class Exchanges:
         self.consumer = consumer
         self._watermark_ns = perf_counter_ns()
         consumer.start()
-        self._greenlet = gevent.spawn(self._run)
-        self._looker = gevent.spawn(self._look, consumer)
+        self._greenlets = [gevent.spawn(self._run), gevent.spawn(self._look, consumer), gevent.spawn(self._mind)]
 
     def register(self, exchange: Live) -> None:
         """Begin an exchange; before its request is produced.
@@ -107,9 +105,7 @@ class Exchanges:
         if self.consumer is not None:
             self.consumer.stop()
         stop_producers()
-        for greenlet in (self._greenlet, self._looker):
-            if greenlet is not None:
-                greenlet.kill()
+        gevent.killall(self._greenlets)
         self._take_in()
         for exchange in self.correlator.close(perf_counter_ns()):
             self._ended(exchange)
@@ -126,16 +122,19 @@ class Exchanges:
             gevent.sleep(LEADERS_EVERY_S)
 
     def _run(self) -> None:
+        woken, take_in = self._woken, self._take_in
         while True:
-            if not self._woken.wait(1.0):
-                self._check_ear()
-                continue
-            self._woken.clear()
+            woken.wait()
+            woken.clear()
             try:
-                self._take_in()
+                take_in()
             except Exception as error:
                 self._fail(f"judging the replies failed: {error!r}")
                 return
+
+    def _mind(self) -> None:
+        while True:
+            gevent.sleep(1.0)
             self._check_ear()
 
     def _take_in(self) -> None:
@@ -173,7 +172,8 @@ class Exchanges:
         for error in heard.errors:
             self._consumer_error(error)
         if heard.messages:
-            self._judge_all(heard.messages, heard.watermark_ns)
+            self._judge_all(heard.messages[:1], heard.watermark_ns)
+            self._judge_all(heard.messages[1:], heard.rest_ns)
         self._watermark_ns = max(self._watermark_ns, heard.watermark_ns)
         while self._failures and self._failures[0][1] <= heard.watermark_ns:
             exchange, reported_ns = self._failures.popleft()

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 DITHER_NS = 1_000_000
+RECKON_ANEW = 1000
+"""Arrivals after which a sum of intervals gives way to the plan itself, before its rounding could add up."""
 HIGHEST = 1e7
 CONSTANT, POISSON = "constant", "poisson"
 
@@ -101,6 +103,18 @@ class Plan:
             self._at += 1
         return pieces[self._at].instant_of(count)
 
+    def flat_from(self, count: float) -> tuple[float, float]:
+        """From the `count`-th arrival on: how many keep the same interval, and the interval in ns.
+
+        A short cut for the constant rates of which there are so many: (0, 0) where the rate changes.
+        """
+        self.instant_of(count)
+        piece = self._pieces[self._at]
+        if piece.slope or not piece.rate * piece.share:
+            return 0.0, 0.0
+        after = self._pieces[self._at + 1].began if self._at + 1 < len(self._pieces) else math.inf
+        return after - count, 1 / (piece.rate * piece.share)
+
     def set_rate(self, now_ns: int, rate: float) -> None:
         """From now on, this total rate; what was due before stays due."""
         count = self._cut(now_ns)
@@ -158,7 +172,7 @@ class Schedule:
         self._patience_ns = patience_ns
         self._uniform = uniform
         self._count = 0.0 if self._poisson else phase - 1.0
-        self._next_ns = 0.0
+        self._next_ns = self._due_ns = self._interval_ns = self._flat = 0.0
         self._given_back: list[int] = []
         self._advance()
 
@@ -206,13 +220,20 @@ class Schedule:
             self._next_ns = self._plan.instant_of(self._count)
             return
         self._count += 1.0
-        self._dither()
+        self._flat -= 1.0
+        if self._flat > 0:
+            self._due_ns += self._interval_ns
+        else:
+            self._due_ns = self._plan.instant_of(self._count)
+            flat, self._interval_ns = self._plan.flat_from(self._count)
+            self._flat = min(flat, RECKON_ANEW)
+        half_interval_ns = self._interval_ns / 2 or self._half_interval_ns()
+        self._next_ns = self._due_ns + self._uniform() * min(DITHER_NS, half_interval_ns)
 
-    def _dither(self) -> None:
-        due_ns = self._plan.instant_of(self._count)
-        half_interval_ns = self._plan.instant_of(self._count + 0.5) - due_ns if due_ns < math.inf else 0.0
-        self._next_ns = due_ns + self._uniform() * min(DITHER_NS, half_interval_ns)
+    def _half_interval_ns(self) -> float:
+        return self._plan.instant_of(self._count + 0.5) - self._due_ns if self._due_ns < math.inf else 0.0
 
     def _replan(self, now_ns: int) -> None:
+        self._flat = 0.0
         if self._next_ns > now_ns:  # what is overdue keeps its time
             self._next_ns = self._plan.instant_of(self._count)

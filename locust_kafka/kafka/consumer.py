@@ -24,14 +24,17 @@ class Heard:
     """What the reply consumer hands over: everything it received before the watermark has been handed over with it.
 
     Attributes:
-        watermark_ns: when this batch was received, or when nothing was there.
+        watermark_ns: when the first message of this batch was received, or when nothing was there.
         messages: confluent-kafka Messages, errors among them.
+        rest_ns: by when all but the first were received: some may have come since the first was stamped, and none may
+            be said to have been here before it was.
         errors: what librdkafka reported beside the messages.
         death: why the thread ended, if it did.
     """
 
     watermark_ns: int
     messages: list[Any] = field(default_factory=list)
+    rest_ns: int = 0
     errors: list[KafkaError] = field(default_factory=list)
     death: BaseException | None = None
 
@@ -123,11 +126,14 @@ class ReplyConsumer:
             first = poll(min(max(wait_s, 0.001), POLL_S))
             received_ns = perf_counter_ns()
             messages = [] if first is None else [first, *consume(BATCH, 0)]
+            rest_ns = perf_counter_ns()
             errors = []
             while self._errors:
                 errors.append(self._errors.pop(0))
-            put(Heard(received_ns, messages, errors))
-        put(Heard(perf_counter_ns(), consume(BATCH * 100, 0)))
+            put(Heard(received_ns, messages, rest_ns, errors))
+        last = consume(BATCH * 100, 0)
+        ended_ns = perf_counter_ns()
+        put(Heard(ended_ns, last, ended_ns))
         self._consumer.close()
 
     def _died(self, death: BaseException) -> None:

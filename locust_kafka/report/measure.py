@@ -50,7 +50,8 @@ class Measure:
         for name, exchanges in by_name.items():
             self._tell_name(self._ledger.names[name], exchanges)
         if len(measured) < len(batch):  # the clocks are learnt from the warm-up too
-            self._legs_of([x for x in batch if x.intended_ns < self.measure_from_ns], None)
+            warm_up = [x for x in batch if x.intended_ns < self.measure_from_ns]
+            self._legs_of([x for x in warm_up if x.acked_ns and x.outcome is _MATCHED], None)
 
     def legs(self, exchange: Live) -> Legs:
         """One exchange's legs."""

@@ -162,7 +162,7 @@ def run(bootstrap: str, options: list[str], environment: dict[str, str], *, lag:
         options += ["--kafka-settle", "0", "--kafka-summary", str(path)]
         began = time.monotonic()
         environment = {**environment, "PRODUCERS": "shared", "LAG": "1" if lag else ""}
-        with locust(bootstrap, TOPICS, "tests/bench/closed_locustfile.py", *options, **environment) as process:
+        with locust(bootstrap, TOPICS, "tests/bench/generator_locustfile.py", *options, **environment) as process:
             code = process.wait()
         summary = read_summary(path)
         if code or not summary["balanced"]:

@@ -21,7 +21,14 @@ class Guest(KafkaUser):
 
     @task
     def exchange(self) -> None:
-        self.kafka.request(VALUE, name="echo")
+        how = os.environ.get("HOW", "request")
+        if how == "request":
+            self.kafka.request(VALUE, name="echo")
+        elif how == "send":
+            self.kafka.send(VALUE, name="echo", wait_for_ack=False)
+        else:
+            for _ in self.kafka.arrivals():
+                self.kafka.send(VALUE, name="echo", wait_for_ack=False)
 
 
 @events.init.add_listener

@@ -1,0 +1,201 @@
+"""`make accuracy`: what is reported, held against what the wire saw, and against what the waiter really waited."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from locust_kafka.embedded import EmbeddedKafka
+from tests.accuracy.wire import Seen, frames, packets, ways
+from tests.bench.echo import echo
+from tests.support import Process, Waiter, create_topics, locust, read_summary
+
+TOPICS = ("accuracy-requests", "accuracy-replies")
+LOCUSTFILE = "tests/accuracy/locustfile.py"
+WARM_S = 3
+SECONDS = 13
+MS = 1e6
+
+
+class Case(NamedTuple):
+    """One run: its name, its options."""
+
+    name: str
+    options: list[str]
+    delay_ms: float = 0
+
+
+CASES = (
+    Case("200/s constant", ["--kafka-rate", "200", "-u", "20"]),
+    Case("1 000/s constant", ["--kafka-rate", "1000", "-u", "50"]),
+    Case("2 000/s constant", ["--kafka-rate", "2000", "-u", "50"]),
+    Case("1 000/s Poisson", ["--kafka-rate", "1000", "--kafka-arrivals", "poisson", "-u", "50"]),
+    Case("closed, 10 users", ["-u", "10"]),
+    Case("200/s, service of 50 ms", ["--kafka-rate", "200", "-u", "50"], 50),
+)
+
+
+class Result(NamedTuple):
+    """One run's rows (after the warm-up) with what the wire saw of each, and its summary."""
+
+    rows: list[tuple[dict[str, str], list[Seen]]]
+    summary: dict[str, Any]
+
+
+def main() -> None:
+    if shutil.which("tcpdump") is None or os.geteuid() != 0:
+        sys.exit("make accuracy captures the loopback device: it needs tcpdump (package tcpdump) and root")
+    with EmbeddedKafka(for_load=True) as kafka:
+        create_topics(kafka.bootstrap, *TOPICS)
+        wired(kafka.bootstrap)
+        stalled(kafka.bootstrap)
+        create_topics(kafka.bootstrap, *(f"waiter-{topic}" for topic in TOPICS))
+        calibrated(kafka.bootstrap)
+
+
+def wired(bootstrap: str) -> None:
+    latencies = [
+        "| run | exchanges | p50 | p99 | p99.9 | max | min | its longest stall |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    legs = ["| run | request | service | reply | ack | offset known to |", "|---|--:|--:|--:|--:|--:|"]
+    with echo(bootstrap, TOPICS):
+        run(bootstrap, CASES[1])  # the JVMs compile
+    for case in CASES:
+        with echo(bootstrap, TOPICS, case.delay_ms):
+            result = run(bootstrap, case)
+        latencies.append(f"| {case.name} | {reported_less_wire(result)} |")
+        legs.append(f"| {case.name} | {legs_less_wire(result)} |")
+        print(latencies[-1], legs[-1], flush=True)
+    print("\nReported latency less the wire's, ms (produce request complete at the broker's port → fetch response):\n")
+    print("\n".join(latencies))
+    print("\nMean of each leg less the wire's, ms (append: between a produce request and its response, the middle):\n")
+    print("\n".join(legs), flush=True)
+
+
+def run(bootstrap: str, case: Case) -> Result:
+    """One run under capture."""
+    port = int(bootstrap.rpartition(":")[2])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with capture(port, folder / "wire.pcap"):
+            summary = load(bootstrap, TOPICS, folder, case.options)
+        seen = ways(frames(packets(folder / "wire.pcap")), port)
+        rows = list(csv.DictReader((folder / "x.csv").open()))
+    from_ns = min(int(row["intended_ns"]) for row in rows) + WARM_S * 10**9
+    measured = [row for row in rows if row["outcome"] == "MATCHED" and int(row["intended_ns"]) >= from_ns]
+    found = [(row, seen[row["trace_id"]]) for row in measured if len(seen.get(row["trace_id"], [])) == 2]
+    if len(found) < 0.95 * len(measured):
+        sys.exit(f"{case.name}: the capture has only {len(found)} of {len(measured)} exchanges")
+    return Result(found, summary)
+
+
+def load(bootstrap: str, topics: tuple[str, str], folder: Path, options: list[str]) -> dict[str, Any]:
+    with locust(
+        bootstrap, topics, LOCUSTFILE, "--headless", "--only-summary", "-r", "100", "-t", f"{SECONDS}s",
+        "--kafka-settle", "0", "--kafka-warmup", str(WARM_S), "--kafka-summary", str(folder / "s.json"),
+        "--kafka-exchange-log", str(folder / "x.csv"), *options,
+    ) as process:  # fmt: skip
+        if process.wait() != 0:
+            sys.exit(process.output)
+    return read_summary(folder / "s.json")
+
+
+@contextmanager
+def capture(port: int, path: Path) -> Iterator[None]:
+    """Tcpdump on the broker's port while the block runs."""
+    command = ["tcpdump", "-i", "lo", "-w", str(path), "-B", "65536", "-s", "0", "-U"]
+    process = Process([*command, "--time-stamp-precision=nano", "tcp", "port", str(port)])
+    process.await_line("listening on")
+    try:
+        yield
+    finally:
+        process.signal(signal.SIGINT)
+        process.wait()
+
+
+def reported_less_wire(result: Result) -> str:
+    errors = sorted(
+        (int(row["received_ns"]) - int(row["sent_ns"]) - (reply.fetched_ns - request.produced_ns)) / MS
+        for row, (request, reply) in result.rows
+    )
+    at = [errors[-(-len(errors) * share // 1000) - 1] for share in (500, 990, 999)]
+    stalls = result.summary["self_check"]["stalls"]
+    longest = f"{stalls[0]['length_ms']:.1f} ({stalls[0]['kind']})" if stalls else "below 5"
+    figures = " | ".join(f"{value:.2f}" for value in (*at, errors[-1], errors[0]))
+    return f"{len(errors)} | {figures} | {longest}"
+
+
+def legs_less_wire(result: Result) -> str:
+    wire: dict[str, list[float]] = {"request": [], "service": [], "reply": [], "ack": []}
+    for row, (request, reply) in result.rows:
+        sent, received = int(row["sent_ns"]), int(row["received_ns"])
+        appended = (request.produced_ns + request.answered_ns) / 2
+        replied = (reply.produced_ns + reply.answered_ns) / 2
+        wire["request"].append(appended - sent)
+        wire["service"].append(replied - appended)
+        wire["reply"].append(received - replied)
+        wire["ack"].append(request.answered_ns - sent)
+    cells = []
+    for leg, truth in wire.items():
+        told = [float(row[f"{leg}_ms"]) for row, _ in result.rows if row[f"{leg}_ms"]]
+        cells.append(f"{statistics.fmean(told) - statistics.fmean(truth) / MS:+.3f}" if told else "untold")
+    return " | ".join([*cells, f"{result.summary['legs_known_to_ms']}"])
+
+
+def stalled(bootstrap: str) -> None:
+    """The service stands still for 3 s at 500/s: the report's p99 against the samples', and every arrival counted."""
+    with tempfile.TemporaryDirectory() as name, echo(bootstrap, TOPICS) as service:
+
+        def stop() -> None:
+            time.sleep(8)
+            os.kill(service.pid, signal.SIGSTOP)
+            time.sleep(3)
+            os.kill(service.pid, signal.SIGCONT)
+
+        threading.Thread(target=stop, daemon=True).start()
+        summary = load(bootstrap, TOPICS, Path(name), ["--kafka-rate", "500", "-u", "50"])
+        rows = list(csv.DictReader((Path(name) / "x.csv").open()))
+    first = min(int(row["intended_ns"]) for row in rows)
+    samples = sorted(
+        int(row["received_ns"]) - int(row["intended_ns"])
+        for row in rows
+        if int(row["intended_ns"]) >= first + WARM_S * 10**9
+    )
+    exact = samples[-(-len(samples) * 99 // 100) - 1] / MS
+    told = summary["latency_ms"]["e2e"]["p99"]
+    dropped = summary["notes"].get("arrivals dropped: no user was free", 0)
+    print(
+        f"\nThe service stood still for 3 s at 500/s: p99 {told:.1f} ms reported, {exact:.1f} ms by the samples "
+        f"({told / exact - 1:+.2%}); {len(rows)} requests in {summary['duration_s']:.1f} s, {dropped} arrivals dropped.",
+        flush=True,
+    )
+
+
+def calibrated(bootstrap: str) -> None:
+    """The waiter waits a known time and says how long it really was."""
+    print("\n| the waiter waits, ms | e2e p50 | service leg, mean | e2e p50 less the wait |\n|--:|--:|--:|--:|")
+    topics = (f"waiter-{TOPICS[0]}", f"waiter-{TOPICS[1]}")
+    with tempfile.TemporaryDirectory() as name:
+        for wait_ms in (1, 10, 50, 500):
+            with Waiter(bootstrap, topics) as waiter:
+                waiter.start("--waiters", "200", wait=f"{wait_ms}ms")
+                summary = load(bootstrap, topics, Path(name), ["--kafka-rate", "200", "-u", "50"])
+            p50 = summary["latency_ms"]["e2e"]["p50"]
+            service = summary["legs_ms"]["service"]["mean"]
+            print(f"| {wait_ms} | {p50:.2f} | {service:.2f} | {p50 - wait_ms:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

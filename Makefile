@@ -13,6 +13,10 @@ demo: $(INSTALLED)
 test: jaeger
 	$(BIN)/pytest
 
+# The same load in batches of four kinds: what it does to every leg, as a picture.
+batching: $(INSTALLED)
+	$(BIN)/locust-kafka batching --locustfile locustfiles/batching.py --picture locustfiles/batching.svg
+
 # The tests' real Jaeger: built once, with Go, into the user's cache.
 jaeger: $(INSTALLED)
 	$(BIN)/python -m tests.jaeger.server

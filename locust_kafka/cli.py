@@ -1,4 +1,4 @@
-"""The command `locust-kafka`: a broker to test against, the demonstration, and the plugin's options explained."""
+"""The command `locust-kafka`: a broker to test against, two demonstrations, the plugin's options."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     demo.add_argument("--locustfile", required=True, help="such as locustfiles/closed.py")
     demo.add_argument("--seconds", type=int, default=60, help="how long the load lasts [60]")
     demo.add_argument("--web", action="store_true", help="leave Locust's web UI running instead of a timed run")
+    batching = commands.add_parser("batching", help="what the producer's batches do to everybody else, with a picture")
+    batching.add_argument("--locustfile", required=True, help="such as locustfiles/batching.py")
+    batching.add_argument("--picture", default="batching.svg", help="where to draw it [batching.svg]")
     commands.add_parser("options", help="explain the --kafka-… options (locust --help does not load the locustfile)")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
@@ -31,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _broker(chosen.brokers, chosen.port)
         elif chosen.command == "options":
             _options()
+        elif chosen.command == "batching":
+            from locust_kafka.lesson import run_lesson
+
+            sys.exit(run_lesson(chosen.locustfile, chosen.picture))
         else:
             from locust_kafka.demo import run_demo
 

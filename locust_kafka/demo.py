@@ -37,18 +37,18 @@ def run_demo(locustfile: str, seconds: int, *, web: bool) -> int:
     _say("Starting a real Apache Kafka ...")
     with EmbeddedKafka() as kafka:
         _say(f"Apache Kafka is up at {kafka.bootstrap}")
-        with _waiter(kafka.bootstrap, "--wait", f"{WAIT_MS}ms", "--waiters", str(REQUESTS)):
+        with waiter_process(kafka.bootstrap, "--wait", f"{WAIT_MS}ms", "--waiters", str(REQUESTS)):
             elapsed = _wait_together(kafka.bootstrap)
         _say(
             f"{REQUESTS} requests of {WAIT_MS} ms each, sent at once: {REQUESTS * WAIT_MS / 1000:.0f} seconds of "
             f"waiting done in {elapsed:.2f} seconds."
         )
-        with _waiter(kafka.bootstrap, "--wait", "uniform:20ms-120ms", *FAULTS):
+        with waiter_process(kafka.bootstrap, "--wait", "uniform:20ms-120ms", *FAULTS):
             return _web(kafka.bootstrap, locustfile) if web else _load(kafka.bootstrap, locustfile, seconds)
 
 
 @contextlib.contextmanager
-def _waiter(bootstrap: str, *options: str) -> Iterator[None]:
+def waiter_process(bootstrap: str, *options: str) -> Iterator[None]:
     """The waiter service as a process of its own, ready when this yields."""
     command = [sys.executable, "-m", "waiter_service", "--bootstrap", bootstrap, *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

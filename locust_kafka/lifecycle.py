@@ -23,7 +23,7 @@ from locust_kafka.core.schedule import Stage
 from locust_kafka.core.traceparent import TraceIds
 from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid
 from locust_kafka.exchange import Exchanges
-from locust_kafka.kafka.producers import Producers
+from locust_kafka.kafka.producers import WARM_NS, Producers
 from locust_kafka.matching import rule
 from locust_kafka.readiness import connected
 from locust_kafka.report.ledger import Ledger
@@ -158,7 +158,7 @@ class Run:
         if self.arrivals is not None:
             self.arrivals.set_rate(rate)
         elif self.is_open:
-            self._plan((Stage(rate, rate, 0.0),))
+            self._plan((Stage(rate, rate, 0.0),), perf_counter_ns())
 
     def set_share(self, share: float) -> None:
         """From now on, this part of the total rate is this process's."""
@@ -166,9 +166,9 @@ class Run:
         if self.arrivals is not None:
             self.arrivals.set_share(share)
 
-    def _plan(self, stages: tuple[Stage, ...]) -> None:
+    def _plan(self, stages: tuple[Stage, ...], start_ns: int) -> None:
         self.outlet.ledger.open_model = True
-        self.arrivals = Arrivals.planned(self.settings, stages, perf_counter_ns(), self._share, self._phase)
+        self.arrivals = Arrivals.planned(self.settings, stages, start_ns, self._share, self._phase)
 
     def finish(self) -> None:
         """Drain, settle, close; waits for the end.  Any number of callers, any number of times."""
@@ -206,7 +206,8 @@ class Run:
             return
         self._opened_ns = perf_counter_ns()
         if self.settings.rate is not None:
-            self._plan(self.settings.rate)
+            # Its users' producers need a while (see WARM_NS): arrivals before that would all start together after it.
+            self._plan(self.settings.rate, self._opened_ns + WARM_NS)
         if self.settings.warmup_s:
             self.outlet.measure.measure_from_ns = self._opened_ns + int(self.settings.warmup_s * 1e9)
             self.outlet.ledger.since = f"without the first {self.settings.warmup_s:g} s"

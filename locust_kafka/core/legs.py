@@ -27,7 +27,7 @@ HALF_MS = MS // 2
 SLOT_NS = 500 * MS
 SLOTS = 10
 """Bounds older than that many slots are forgotten: clocks drift, at 50 ppm a quarter of a millisecond in 5 s."""
-WIDEST_NS = MS
+WIDEST_NS = 10 * MS
 """An offset that is known no better than this tells no legs."""
 
 Place = tuple[int, int, int]

@@ -71,7 +71,9 @@ class _Piece(NamedTuple):
         return self.began + self.share * (self.rate + self.rate_at(now_ns)) / 2 * (now_ns - self.start_ns)
 
     def instant_of(self, count: float) -> float:
-        missing = (count - self.began) / self.share if self.share else math.inf
+        if not self.share:
+            return math.inf
+        missing = (count - self.began) / self.share
         discriminant = self.rate * self.rate + 2 * self.slope * missing
         if discriminant < 0:
             return math.inf  # a falling rate ends before that many have come

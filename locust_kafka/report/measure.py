@@ -23,7 +23,7 @@ CREATE_TIME = (
     "the topics' stamps are not the brokers' own: set message.timestamp.type=LogAppendTime on both topics "
     "(and acks other than 0) to see where the time went"
 )
-TOO_FEW = "the offset between the clocks was never known to a millisecond: too few exchanges"
+TOO_FEW = "the offset between the clocks was never known to 10 ms: too few exchanges"
 
 _MATCHED = Outcome.MATCHED
 

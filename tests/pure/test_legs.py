@@ -63,10 +63,10 @@ def test_nothing_is_told_without_both_bounds() -> None:
     clock.bound(0, 5.0, math.inf)
     assert clock.offset is None
     assert clock.told is None
-    clock.bound(0, -math.inf, 5.0 + 2 * MS)
-    assert clock.offset == (5 + MS, 2 * MS)
-    assert clock.told is None  # wider than a millisecond
-    clock.bound(0, -math.inf, 5.0 + MS)
+    clock.bound(0, -math.inf, 5.0 + 12 * MS)
+    assert clock.offset == (5 + 6 * MS, 12 * MS)
+    assert clock.told is None  # too wide to tell anything
+    clock.bound(0, -math.inf, 5.0 + 10 * MS)
     assert clock.told is not None
 
 

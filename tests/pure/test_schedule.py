@@ -57,7 +57,9 @@ def test_dither_delays_by_a_millisecond_at_most_and_keeps_the_order(rate: float,
         assert -1e-3 <= intended_ns - 1000 - n * S / rate <= DITHER_NS + 1e-3
 
 
-@given(st.lists(st.tuples(st.floats(0.1, 5), RATES, st.floats(0.05, 1)), min_size=1, max_size=6))
+@given(
+    st.lists(st.tuples(st.floats(0.1, 5), RATES, st.one_of(st.just(0.0), st.floats(0.05, 1))), min_size=1, max_size=6)
+)
 def test_a_new_rate_or_share_counts_from_its_instant(changes: list[tuple[float, float, float]]) -> None:
     """What was due before stays due, and from then on arrivals come by the new rate: the areas add up."""
     schedule = Schedule(Plan([Stage(100, 100, 0)], 0, 1.0), CONSTANT, NEVER, lambda: 0.0)

@@ -252,7 +252,7 @@ class Run:
             self.check.stop()
         if was_open:
             if self.arrivals is not None and (missed := self.arrivals.close(self._stopping_ns)):
-                self.outlet.ledger.note("arrivals dropped: no user was free", missed)
+                self.outlet.ledger.note("arrivals dropped: nobody was free in time, or by the end", missed)
             self._drain()
             self.outlet.ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9
         if self._flusher is not None:

@@ -110,6 +110,9 @@ def test_every_kind_of_exchange_has_its_trace(
         # The service hears of its own ack when it likes: only that may outlast the exchange.
         assert span.end <= root.end + ROUNDING_US or span.service == "waiter"
     assert root.tags["locust_kafka.outcome"] == "MATCHED"
+    assert {
+        f"locust_kafka.leg.{leg}_ms" for leg in ("schedule", "request", "service", "reply", "ack")
+    } <= root.tags.keys()
     assert "error" not in root.tags
     assert abs(matched[f"process {topics[1]}"].end - root.end) <= ROUNDING_US
     assert matched.warnings == []

@@ -43,7 +43,8 @@ def test_a_ramp_with_workers(broker: str, topics: tuple[str, str], waiter: Waite
     options = ["-u", "8", "-t", "8s", "--processes", "2", "--kafka-rate", "50:350/3s"]
     summary, starts = run(broker, topics, tmp_path, *options, LOOP=loop)
     assert summary["balanced"]
-    assert "arrivals dropped: no user was free" not in summary["notes"], (summary["notes"], starts[-1])
+    dropped = summary["notes"].get("arrivals dropped: nobody was free in time, or by the end", 0)
+    assert dropped <= 20  # what was due in the moment of the end
     # 50 t + 50 t² arrivals after t seconds of the ramp, 350 a second after its end; workers begin within a second.
     assert between(starts, 0, 1) == pytest.approx(100, abs=60)
     assert between(starts, 2, 3) == pytest.approx(300, abs=60)

@@ -39,8 +39,6 @@ class Arrivals:
     """
 
     def __init__(self, schedule: Schedule) -> None:
-        self.waited = 0
-        """Arrivals that were due before any user was free."""
         self._schedule = schedule
         self._idle: deque[_Ticket] = deque()
         self._alarm = Alarm()

@@ -41,6 +41,7 @@ class KafkaClient:
         self._warm_ns = 0
         self._turns = 0
         self._awaited = False
+        self._last_turn = -1
         self._reply_to = ("reply-to", user.reply_topic)
         self._hub = gevent.get_hub()
         run.users += 1
@@ -169,7 +170,7 @@ class KafkaClient:
             self._arrival_ns = None
         intended_ns = arrivals.take()
         # Late is the generator's fault when the user was there, or was kept from being there by nothing but us.
-        self._awaited = self._turns > 0
+        self._awaited = self._hub.loop.iteration == self._last_turn
         if intended_ns is None:
             intended_ns = arrivals.wait()
             self._turns, self._awaited = 0, True
@@ -182,6 +183,7 @@ class KafkaClient:
         if self._turns > TURNS:
             self._turns = 0
             gevent.sleep(0)
+        self._last_turn = self._hub.loop.iteration
 
     def close(self) -> None:
         """Its user is gone: let the producer hear what is outstanding, then go."""
@@ -242,7 +244,8 @@ class KafkaClient:
             while True:
                 exchange.sent_ns = perf_counter_ns()
                 try:
-                    producer.produce(exchange, exchange.topic, value, key, all_headers)
+                    urgent = exchange.ack_waiter is not None
+                    producer.produce(exchange, exchange.topic, value, key, all_headers, urgent)
                     exchange.produced_ns = perf_counter_ns()
                     return
                 except BufferError:

@@ -73,7 +73,7 @@ class MasterSide:
             self._at_rest.wait(REST_S)
         self.ending = False
         self._at_rest.clear()
-        self._workers = set(self._runner.clients)
+        self._workers = {worker for worker in self._runner.clients if self._alive(worker)}
         self._run_id = options["kafka_run_id"] = uuid.uuid4().hex
         options["kafka_worker_count"] = self._runner.worker_count
         self._ledgers, self._done = {}, set()

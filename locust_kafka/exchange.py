@@ -118,8 +118,9 @@ class Exchanges:
     def _look(self, consumer: ReplyConsumer) -> None:
         """Keep knowing who leads what: each broker has a clock of its own."""
         while True:
-            self._outlet.measure.clocks.lead(gevent.get_hub().threadpool.apply(consumer.leaders))
-            gevent.sleep(LEADERS_EVERY_S)
+            leaders = gevent.get_hub().threadpool.apply(consumer.leaders)
+            self._outlet.measure.clocks.lead(leaders)
+            gevent.sleep(LEADERS_EVERY_S if leaders else 1.0)
 
     def _run(self) -> None:
         woken, take_in = self._woken, self._take_in
@@ -241,7 +242,9 @@ class Exchanges:
         self._outlet.consumer_error(error.name())
 
     def _check_ear(self) -> None:
-        """Everything handed over has been taken in: a watermark this old means that the native thread is stuck."""
+        """A watermark this old, with everything taken in that was handed over: the native thread is stuck."""
+        if perf_counter_ns() - self._watermark_ns > STUCK_NS and self.heard.waiting:
+            return  # it is the hub that stood still: the next look will see
         if perf_counter_ns() - self._watermark_ns > STUCK_NS and not self._fatal:
             self._fail(f"the reply consumer is stuck: nothing heard from it for {STUCK_NS / 1e9:.0f} s")
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import gc
 import logging
-import sys
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -25,7 +23,7 @@ from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid
 from locust_kafka.exchange import Exchanges
 from locust_kafka.kafka.producers import WARM_NS, Producers
 from locust_kafka.matching import rule
-from locust_kafka.readiness import connected
+from locust_kafka.readiness import connected, prepare_process
 from locust_kafka.report.ledger import Ledger
 from locust_kafka.report.outlet import Outlet
 from locust_kafka.report.statistics import FLUSH_S, Statistics
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
     from locust_kafka.user import KafkaUser
 
 logger = logging.getLogger("locust_kafka")
-
-# A native thread's stamp waits for the GIL: with the default of 5 ms it came 2.9 ms late at the median, with this 0.65.
-SWITCH_INTERVAL_S = 0.0005
-
 
 SETTLING_IN_NS = 1_000_000_000
 """The self-check leaves out the beginning: users are made, producers connect."""
@@ -108,6 +102,7 @@ class Run:
         self._on_failure = on_failure
         self._after = after
         self._opened_ns = 0
+        self._asked: tuple[Stage, ...] | None = None
         self._stopping_ns = 0
         self._started = Event()
         self._open = Event()
@@ -159,6 +154,8 @@ class Run:
             self.arrivals.set_rate(rate)
         elif self.is_open:
             self._plan((Stage(rate, rate, 0.0),), perf_counter_ns())
+        else:
+            self._asked = (Stage(rate, rate, 0.0),)
 
     def set_share(self, share: float) -> None:
         """From now on, this part of the total rate is this process's."""
@@ -184,6 +181,7 @@ class Run:
     def abandon(self) -> None:
         """The process is about to end without a stop (run_single_user): end now, pending requests UNFINISHED."""
         if self.state is State.OPEN:
+            self.outlet.ledger.duration_s = self.ledger.duration_s
             self.state, self.is_open = State.CLOSED, False
             self.exchanges.close(self.producers.stop)
             self._conclude(ear_lost=False)
@@ -205,9 +203,10 @@ class Run:
             self._on_failure(self.failure)
             return
         self._opened_ns = perf_counter_ns()
-        if self.settings.rate is not None:
-            # Its users' producers need a while (see WARM_NS): arrivals before that would all start together after it.
-            self._plan(self.settings.rate, self._opened_ns + WARM_NS)
+        stages = self._asked or self.settings.rate
+        if stages is not None:
+            # Arrivals before its users' producers can be used (see WARM_NS) would all start together after it.
+            self._plan(stages, self._opened_ns + WARM_NS)
         if self.settings.warmup_s:
             self.outlet.measure.measure_from_ns = self._opened_ns + int(self.settings.warmup_s * 1e9)
             self.outlet.ledger.since = f"without the first {self.settings.warmup_s:g} s"
@@ -224,18 +223,14 @@ class Run:
         if self._log_path:
             self.outlet.open_log(self._log_path)
         consumer = connected(self.settings, self._classes, self.exchanges.heard)
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.unfreeze()  # an earlier run may be garbage by now
-        gc.collect()
-        gc.set_threshold(5_000, 50, 50)
-        gc.freeze()  # what is loaded by now is never garbage: each collection is spared the look (hub lag 48 → 9 ms)
+        prepare_process()
         self.outlet.open_telemetry(self.settings, self._share, ours=self.rule.ours)
         self.exchanges.start(consumer)
 
     def _flush(self) -> None:
         while True:
             gevent.sleep(FLUSH_S)
-            if self.arrivals is None:
+            if self.arrivals is None and self.is_open:
                 self.outlet.ledger.user_s += self.users * FLUSH_S
             try:
                 self.outlet.flush()

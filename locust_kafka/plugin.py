@@ -116,6 +116,8 @@ class Plugin:
         if self._run is not None:
             self._run.outlet.flush()
             self._run.outlet.forget_latencies(since)
+            if self._run.check is not None:
+                self._run.check.begin_anew()
 
     def finish_run(self, *, cut: bool = False) -> Run | None:
         """Drain, settle and close the run of this process, if it has one."""

@@ -37,7 +37,7 @@ class SelfCheck:
         self._native: deque[tuple[int, int]] = deque()
         self._pauses: deque[int] = deque()
         self._stopping = False
-        self._gc_began_ns = 0
+        self._gc_began_ns = self._began_ns = self._cpu_ns = self._hub_cpu_ns = 0
         self._alarm = Alarm()
         self._thread = NativeThread(self._beat, lambda _death: None)
         self._thread.start()
@@ -52,6 +52,14 @@ class SelfCheck:
         if self._collecting in gc.callbacks:
             gc.callbacks.remove(self._collecting)
 
+    def begin_anew(self) -> None:
+        """Forget what was seen: the latencies begin anew too."""
+        self._health.forget()
+        self._native.clear()
+        self._pauses.clear()
+        self._from_ns = self._began_ns = perf_counter_ns()
+        self._cpu_ns, self._hub_cpu_ns = time.process_time_ns(), time.thread_time_ns()
+
     def started(self, intended_ns: int, now_ns: int) -> None:
         """An arrival began for whom a user had been waiting."""
         if intended_ns > self._from_ns:
@@ -59,10 +67,9 @@ class SelfCheck:
 
     def _watch(self) -> None:
         self._alarm.wait_until(self._from_ns)
-        self._native.clear()
+        self.begin_anew()
         health = self._health
         account_ns = 0
-        began_ns, cpu_ns, hub_cpu_ns = perf_counter_ns(), time.process_time_ns(), time.thread_time_ns()
         while True:
             due_ns = perf_counter_ns() + HUB_EVERY_NS
             self._alarm.wait_until(due_ns)
@@ -75,10 +82,10 @@ class SelfCheck:
             if now_ns < account_ns:
                 continue
             account_ns = now_ns + ACCOUNT_EVERY_NS
-            health.starts.fold()
-            health.watched_ns = now_ns - began_ns
-            health.cpu_ns = time.process_time_ns() - cpu_ns
-            health.hub_cpu_ns = time.thread_time_ns() - hub_cpu_ns
+            health.fold()
+            health.watched_ns = now_ns - self._began_ns
+            health.cpu_ns = time.process_time_ns() - self._cpu_ns
+            health.hub_cpu_ns = time.thread_time_ns() - self._hub_cpu_ns
 
     def _beat(self) -> None:
         while not self._stopping:

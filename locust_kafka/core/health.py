@@ -63,6 +63,15 @@ class Health:
         self.hub_cpu_ns = 0
         self.stalls: list[Stall] = []
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.__init__()  # type: ignore[misc] # what it is at the start, in the same place
+
+    def fold(self) -> None:
+        """Count what was recorded."""
+        for name in SERIES:
+            getattr(self, name).fold()
+
     def stalled(self, stall: Stall) -> None:
         """Note a stall, if it is among the longest."""
         self.stalls.append(stall)

@@ -112,8 +112,11 @@ class Clocks:
                 self._clocks.pop(before, None)
                 self._clocks.pop(leader, None)
         self._leaders.update(leaders)
-        brokers = set(self._leaders.values())
+        brokers = set(self._leaders.values()) or {NOBODY}
         self._only = brokers.pop() if len(brokers) == 1 else None
+        shared = self._clocks.pop(NOBODY, None) if self._leaders else None
+        if shared is not None and self._only is not None:
+            self._clocks.setdefault(self._only, shared)  # it was this broker's all along
 
     @property
     def only_leader(self) -> int | None:

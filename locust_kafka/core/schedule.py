@@ -32,13 +32,13 @@ class Stage(NamedTuple):
 def parse_rate(text: str) -> tuple[Stage, ...]:
     """Read `200`, `100:2000/60s`, or several stages, `100/30s,100:2000/60s`; the last rate stays.
 
+    A rate may be 0: nothing arrives until another one is set.
+
     Raises:
         ValueError: says in a sentence what is wrong.
     """
     parts = [part.strip() for part in text.split(",")]
     stages = [_stage(part, final=at == len(parts) - 1) for at, part in enumerate(parts)]
-    if not any(stage.low or stage.high for stage in stages):
-        raise ValueError(f"{text!r}: arrivals per second must be more than 0 somewhere")
     return tuple(stages)
 
 
@@ -50,7 +50,7 @@ def _stage(part: str, *, final: bool) -> Stage:
     high = float(match[2] or low)
     if not max(low, high) <= HIGHEST:
         raise ValueError(f"{part!r}: give a rate from 0 to {HIGHEST:g} a second")
-    if not match[3] and (match[2] or not final):
+    if not float(match[3] or 0) and (match[2] or not final):
         raise ValueError(f"{part!r} needs a duration, as in {part}/60s")
     return Stage(low, high, float(match[3] or 0) * {"m": 60, "h": 3600}.get(match[4], 1))
 
@@ -103,7 +103,9 @@ class Plan:
         pieces = self._pieces
         while self._at + 1 < len(pieces) and pieces[self._at + 1].began <= count:
             self._at += 1
-        return pieces[self._at].instant_of(count)
+        instant_ns = pieces[self._at].instant_of(count)
+        # A piece never outlasts the start of the next, whatever the rounding of a rate that falls to nothing.
+        return min(instant_ns, pieces[self._at + 1].start_ns) if self._at + 1 < len(pieces) else instant_ns
 
     def flat_from(self, count: float) -> tuple[float, float]:
         """From the `count`-th arrival on: how many keep the same interval, and the interval in ns.
@@ -119,11 +121,13 @@ class Plan:
 
     def set_rate(self, now_ns: int, rate: float) -> None:
         """From now on, this total rate; what was due before stays due."""
+        now_ns = self._begun(now_ns)
         count = self._cut(now_ns)
         self._pieces += self._lay([Stage(rate, rate, 0)], now_ns, count)
 
     def set_share(self, now_ns: int, share: float) -> None:
         """From now on, this part of the total."""
+        now_ns = self._begun(now_ns)
         self._share = share
         current, after = self._current(now_ns), [piece for piece in self._pieces if piece.start_ns > now_ns]
         pieces = [_Piece(now_ns, self._cut(now_ns), current.rate_at(now_ns), current.slope, share)]
@@ -141,6 +145,9 @@ class Plan:
         if stages[-1].seconds:
             pieces.append(_Piece(start_ns, count, stages[-1].high / 1e9, 0.0, self._share))
         return pieces
+
+    def _begun(self, now_ns: int) -> int:
+        return max(now_ns, math.ceil(self._pieces[0].start_ns))  # a plan that has not begun begins as planned
 
     def _current(self, now_ns: int) -> _Piece:
         return next((piece for piece in reversed(self._pieces) if piece.start_ns <= now_ns), self._pieces[0])

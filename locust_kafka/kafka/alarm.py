@@ -7,6 +7,7 @@ wakes the hub through a file instead, some 60 µs after the instant.  Where ther
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sys
 from time import perf_counter_ns
@@ -53,7 +54,7 @@ class Alarm:
         try:
             if remaining_ns < 86400 * _NS:
                 if self._file >= 0:
-                    self._set(int(remaining_ns))
+                    self._set(max(1, math.ceil(remaining_ns)))  # none left at all would turn the timer off
                 else:
                     timeout = self._hub.loop.timer(remaining_ns / _NS)
                     timeout.start(self.ring)

@@ -10,9 +10,12 @@ from time import perf_counter_ns
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from gevent import monkey
 
 from locust_kafka.errors import NotReady
 from locust_kafka.kafka.native import Handover, NativeThread
+
+_sleep = monkey.get_original("time", "sleep")
 
 POLL_S = 0.1
 BATCH = 1000
@@ -54,7 +57,7 @@ class ReplyConsumer:
         self._consumer = Consumer({**config, "error_cb": self._errors.append})
         self._bootstrap = config["bootstrap.servers"]
         self._handover = handover
-        self._stopping = False
+        self._stopping = self._looking = False
         self._thread = NativeThread(self._listen, self._died)
 
     def connect(self, request_topics: Iterable[str], reply_topics: Iterable[str]) -> None:
@@ -86,10 +89,13 @@ class ReplyConsumer:
 
     def leaders(self) -> dict[tuple[str, int], int]:
         """Which broker leads which partition, as far as it is known now.  Blocks: not for the hub."""
+        self._looking = True  # the thread must not close what is in use here
         try:
-            topics = self._consumer.list_topics(timeout=3).topics
-        except (KafkaException, RuntimeError):  # no broker; closed meanwhile
+            topics = {} if self._stopping else self._consumer.list_topics(timeout=3).topics
+        except KafkaException:  # no broker
             return {}
+        finally:
+            self._looking = False
         return {
             (name, number): partition.leader
             for name, topic in topics.items()
@@ -134,6 +140,8 @@ class ReplyConsumer:
         last = consume(BATCH * 100, 0)
         ended_ns = perf_counter_ns()
         put(Heard(ended_ns, last, ended_ns))
+        while self._looking:
+            _sleep(0.01)
         self._consumer.close()
 
     def _died(self, death: BaseException) -> None:

@@ -47,6 +47,11 @@ class Handover(Generic[T]):
         self.add(item)
         self.wake()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something was handed over and not yet taken."""
+        return bool(self._items)
+
     def take_all(self) -> list[T]:
         """From the greenlet: everything that is there, oldest first."""
         items = self._items

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from locust_kafka.core.health import MS
+from locust_kafka.core.health import LEAST_NS, MS
 from locust_kafka.report.ledger import Ledger
 
 _PHRASES = {
@@ -53,7 +53,9 @@ def lines(ledger: Ledger) -> list[str]:
     if stalls := health.stalls[:STALLS_SHOWN]:
         told = ", ".join(f"{_clock(one.at_ns)} {one.length_ns / MS:.0f} ms ({one.kind})" for one in stalls)
         result.append(f"  its longest stalls: {told}")
-    if not ledger.bottleneck and ledger.whole().e2e_matched.count:
+    if health.watched_ns < LEAST_NS:
+        result.append("  it was watched too briefly to tell whether it could have moved p99")
+    elif not ledger.bottleneck and ledger.whole().e2e_matched.count:
         result.append("  ok: it cannot have moved p99 by more than a tenth")
     return result + [f"INVALID RUN: the generator was the bottleneck: {finding}" for finding in ledger.bottleneck]
 

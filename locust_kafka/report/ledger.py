@@ -93,7 +93,8 @@ class NameLedger:
 
 
 _PLAIN = (
-    "trace_url", "since", "duration_s", "user_s", "open_model", "clocks", "leg_width_ns", "leg_count", "untold",
+    "trace_url", "since", "duration_s", "user_s", "open_model", "all_waited", "clocks", "leg_width_ns", "leg_count",
+    "untold",
 )  # fmt: skip
 """Attributes of a ledger that travel to the master as they are."""
 
@@ -112,6 +113,7 @@ class Ledger:
         since: since when the latency series count, in words; empty for the whole run.
         user_s: seconds that users were there, all added up; 0 in the open model.
         open_model: whether arrivals were planned.
+        all_waited: whether every user waited for its reply before it went on.
         clocks: how far each broker's clock is ahead of this machine's (ms), and how well that is known (ms).
         leg_width_ns: how well the offset was known, added up over the `leg_count` exchanges whose legs were told.
         health: what the generator has seen of itself.
@@ -131,6 +133,7 @@ class Ledger:
         self.duration_s = 0.0
         self.user_s = 0.0
         self.open_model = False
+        self.all_waited = True
         self.clocks: dict[str, tuple[float, float]] = {}
         self.leg_width_ns = 0
         self.leg_count = 0
@@ -191,6 +194,7 @@ class Ledger:
         self.duration_s = max(self.duration_s, other.duration_s)
         self.user_s += other.user_s
         self.open_model = self.open_model or other.open_model
+        self.all_waited = self.all_waited and other.all_waited
         for broker, clock in other.clocks.items():
             self.clocks[broker] = max(self.clocks.get(broker, clock), clock, key=lambda known: known[1])
         self.leg_width_ns += other.leg_width_ns

@@ -54,7 +54,8 @@ def lines(ledger: Ledger, whole: NameLedger) -> list[str]:
         cells = "".join(f"{figures[name]:>10.2f}" for name in _FIGURES)
         result.append(f"  {leg:<20}{figures['count']:>9}{cells}  {_PHRASES[leg]}")
     if ledger.untold:
-        result.append(f"  request, service and reply cannot be told: {ledger.untold}")
+        which = "of some exchanges " if ledger.leg_count else ""
+        result.append(f"  request, service and reply {which}cannot be told: {ledger.untold}")
     for broker, (ahead, width) in sorted(ledger.clocks.items()):
         step = step_ms(int(width * 1e6))
         result.append(

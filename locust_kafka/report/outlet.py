@@ -83,6 +83,8 @@ class Outlet:
             entry = self.ledger.name(exchange.name)
             self._diagnosis.looks_for(exchange.correlation_id)
         entry.books.registered += 1
+        if exchange.waiter is None:
+            self.ledger.all_waited = False
 
     def acked(self, exchange: Live) -> None:
         """The delivery report came, or never will; what waited for it can be told."""

@@ -39,6 +39,8 @@ _VERDICT_PHRASES = {
     Verdict.MALFORMED: "no correlation id in it",
 }
 CORRECT_FROM = 1000
+MOST_STEPS = 10_000
+"""Requests at most that one latency may have kept from being sent: beyond that the correction tells nothing."""
 HIDDEN_FROM = 1.1
 """A stall was hidden when the corrected p99 is so many times the raw one."""
 
@@ -149,9 +151,9 @@ def _measured(ledger: Ledger, entry: NameLedger) -> dict[str, Any]:
 def corrected(ledger: Ledger, whole: NameLedger) -> list[str]:
     """The closed model's e2e as if its users had kept their pace: shown when stalls kept them from sending."""
     raw = whole.e2e
-    if ledger.open_model or not ledger.user_s or raw.count < CORRECT_FROM:
+    if ledger.open_model or not ledger.all_waited or not ledger.user_s or raw.count < CORRECT_FROM:
         return []
-    interval_ns = int(ledger.user_s / ledger.total.registered * 1e9)
+    interval_ns = max(int(ledger.user_s / ledger.total.registered * 1e9), raw.max_ns // MOST_STEPS)
     fixed = raw.corrected(interval_ns)
     if fixed.percentiles_ns((990,))[0] <= raw.percentiles_ns((990,))[0] * HIDDEN_FROM:
         return []

@@ -74,6 +74,13 @@ def test_a_leader_that_changed_begins_anew() -> None:
     """Bounds that may come from another broker's clock are thrown away on both sides."""
     clocks = Clocks()
     assert clocks.only_leader == -1
+    clocks.of(-1).bound(0, 0.0, 1.0)
+    clocks.lead({})
+    assert set(clocks.offsets()) == {-1}
+    one = Clocks()
+    one.of(-1).bound(0, 0.0, 1.0)
+    one.lead({("t", 0): 7})
+    assert set(one.offsets()) == {7}  # the only broker's clock it was
     clocks.lead({("t", 0): 1, ("t", 1): 2, ("t", 2): 3})
     assert clocks.only_leader is None
     for broker in (1, 2, 3):

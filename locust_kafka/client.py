@@ -87,14 +87,12 @@ class KafkaClient:
         Raises:
             CorrelationIdInUse: with `--kafka-match key` or `header:`, when the id is that of another request.
         """
-        exchange = self._begin(name, topic, timeout)
-        exchange.waiter = Waiter(self._hub)
-        exchange.deferred = catch_response
+        waiter = Waiter(self._hub)
+        exchange = self._send(value, key, headers, name, topic, timeout, waiter, deferred=catch_response)
         try:
-            self._produce(exchange, value, key, headers)
             if exchange.outcome is None:
                 self._turns = 0
-                exchange.waiter.get()
+                waiter.get()
         except BaseException:
             exchange.deferred = False  # the user is gone: nobody is left to report the row
             raise
@@ -128,15 +126,12 @@ class KafkaClient:
         Raises:
             CorrelationIdInUse: as in `request`.
         """
-        exchange = self._begin(name, topic, timeout)
-        if on_reply is not None:
-            exchange.check = lambda ended: on_reply(Reply(ended))
-        if wait_for_ack:
-            exchange.ack_waiter = Waiter(self._hub)
-        self._produce(exchange, value, key, headers)
-        if wait_for_ack and not exchange.acked_ns and exchange.outcome is None and exchange.ack_waiter is not None:
+        waiter = Waiter(self._hub) if wait_for_ack else None
+        check = None if on_reply is None else lambda ended: on_reply(Reply(ended))
+        exchange = self._send(value, key, headers, name, topic, timeout, waiter, until_ack=wait_for_ack, check=check)
+        if waiter is not None and not exchange.acked_ns and exchange.outcome is None:
             self._turns = 0
-            exchange.ack_waiter.get()
+            waiter.get()
         return Sent(exchange, waited=wait_for_ack)
 
     def arrivals(self) -> Iterator[int]:
@@ -200,59 +195,94 @@ class KafkaClient:
             gevent.sleep(max(0.0, (self._warm_ns - perf_counter_ns()) / 1e9))
             self._warm_ns = 0
 
-    def _begin(self, name: str | None, topic: str | None, timeout: float | None) -> Live:
+    def _send(
+        self,
+        value: Value,
+        key: Value,
+        headers: HeaderInput,
+        name: str | None,
+        topic: str | None,
+        timeout: float | None,
+        waiter: Waiter[None] | None,
+        *,
+        until_ack: bool = False,
+        deferred: bool = False,
+        check: Callable[[Live], object] | None = None,
+    ) -> Live:
+        """Begin an exchange and produce its request."""
+        run, outlet = self._run, self._run.outlet
+        if self._warm_ns or run.arrivals is not None or not run.is_open:
+            self._get_ready()
+        trace_id, traceparent, default_key = run.ids.new()
+        if key is None:
+            key = default_key
+        sampled = outlet.tracer is not None and outlet.tracer.sample(trace_id, perf_counter_ns())
+        if sampled:
+            traceparent = request_traceparent(trace_id, sampled=True)
+        all_headers: list[tuple[str, str | bytes | None]] = [("traceparent", traceparent), self._reply_to]
+        if headers is not None:
+            all_headers += headers.items() if isinstance(headers, Mapping) else headers
+        correlation_id = trace_id
+        if not run.rule.ours:
+            correlation_id = run.rule.of_request(_bytes(key), _bytes(value), all_headers) or trace_id
+        topic = topic or self._user.request_topic
+        now_ns = perf_counter_ns()
+        intended_ns = now_ns if self._arrival_ns is None else self._take_arrival(now_ns)
+        deadline_ns = intended_ns + int((self._user.reply_timeout if timeout is None else timeout) * 1e9)
+        exchange = Live(correlation_id, name or topic, intended_ns, now_ns, deadline_ns, trace_id, topic)
+        exchange.key, exchange.waiter = key, waiter
+        if until_ack or deferred or sampled or check is not None:
+            exchange.until_ack, exchange.deferred, exchange.sampled, exchange.check = (
+                until_ack,
+                deferred,
+                sampled,
+                check,
+            )
+        if outlet.statistics.listened:
+            exchange.context = self._user.context()
+        run.exchanges.register(exchange)
+        try:
+            self._produce(exchange, value, all_headers)
+        except BaseException:
+            exchange.deferred = False  # the user is gone: nobody is left to report the row
+            raise
+        return exchange
+
+    def _get_ready(self) -> None:
+        """Wait for what a request needs: a producer that can be used, an open run, an arrival."""
+        self._warm_up()
         run = self._run
-        if self._warm_ns:
-            self._warm_up()
         if not run.is_open:
             run.await_open()
         if run.arrivals is not None and self._arrival_ns is None:
             self.await_arrival()
             run.await_open()
-        user, outlet = self._user, run.outlet
-        trace_id = run.ids.new()
-        now = perf_counter_ns()
+
+    def _take_arrival(self, now_ns: int) -> int:
+        """The intended start of this user's arrival, which begins now."""
+        intended_ns, self._arrival_ns = self._arrival_ns or now_ns, None
         if self._awaited:
             self._awaited = False
-            if run.check is not None:
-                run.check.started(self._arrival_ns or now, now)
-        intended_ns, self._arrival_ns = self._arrival_ns or now, None
-        deadline_ns = intended_ns + int((user.reply_timeout if timeout is None else timeout) * 1e9)
-        topic = topic or user.request_topic
-        exchange = Live(trace_id, name or topic, intended_ns, now, deadline_ns, trace_id, topic)
-        if outlet.tracer is not None and outlet.tracer.sample(trace_id, now):
-            exchange.sampled = True
-        if outlet.statistics.listened:
-            exchange.context = user.context()
-        return exchange
+            if self._run.check is not None:
+                self._run.check.started(intended_ns, now_ns)
+        return intended_ns
 
-    def _produce(self, exchange: Live, value: Value, key: Value, headers: HeaderInput) -> None:
+    def _produce(self, exchange: Live, value: Value, headers: list[tuple[str, str | bytes | None]]) -> None:
         run, producer = self._run, self._producer
         assert producer is not None
-        exchange.key = key = run.ids.key() if key is None else key
-        all_headers: list[tuple[str, str | bytes | None]] = [
-            ("traceparent", request_traceparent(exchange.trace_id, exchange.sampled)),
-            self._reply_to,
-        ]
-        if headers is not None:
-            all_headers += headers.items() if isinstance(headers, Mapping) else headers
-        if not run.rule.ours:
-            correlation_id = run.rule.of_request(_bytes(key), _bytes(value), all_headers)
-            exchange.correlation_id = correlation_id or exchange.correlation_id
-        run.exchanges.register(exchange)
         try:
             while True:
-                exchange.sent_ns = perf_counter_ns()
                 try:
-                    urgent = exchange.ack_waiter is not None
-                    producer.produce(exchange, exchange.topic, value, key, all_headers, urgent)
-                    exchange.produced_ns = perf_counter_ns()
+                    producer.produce(exchange, exchange.topic, value, exchange.key, headers)
+                    if run.outlet.tracer is not None:
+                        exchange.produced_ns = perf_counter_ns()
                     return
                 except BufferError:
                     gevent.sleep(QUEUE_FULL_PAUSE_S)
                     if exchange.outcome is not None:  # it timed out before librdkafka had room for it
-                        run.outlet.acked(exchange)  # no report will come
+                        exchange.reportless = True
                         return
+                    exchange.sent_ns = perf_counter_ns()
         except KafkaException as refused:
             run.exchanges.not_sent(exchange, refused.args[0].str())
         except BaseException:

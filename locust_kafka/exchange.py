@@ -21,8 +21,8 @@ from locust_kafka.core.books import Outcome
 from locust_kafka.core.correlation import Correlator
 from locust_kafka.errors import RunInvalid
 from locust_kafka.kafka.consumer import Heard, ReplyConsumer
-from locust_kafka.kafka.native import Handover, wake_all
-from locust_kafka.kafka.producer import Delivery
+from locust_kafka.kafka.native import Bell, Handover, wake_all
+from locust_kafka.kafka.producer import Report
 from locust_kafka.live import Live
 from locust_kafka.matching import Rule
 from locust_kafka.report.outlet import Outlet
@@ -45,14 +45,15 @@ class Exchanges:
 
     def __init__(self, rule: Rule, generation: bytes, outlet: Outlet, on_fatal: Callable[[RunInvalid], None]) -> None:
         self.correlator: Correlator[Live] = Correlator(generation if rule.ours else None)
-        self._woken = Event()
-        self.heard: Handover[Heard] = Handover(self._woken)
-        self.reports: Handover[Delivery[Live]] = Handover(self._woken)
+        self._bell = Bell()
+        self.heard: Handover[Heard] = Handover(self._bell)
+        self.reports: Handover[Report[Live]] = Handover(self._bell)
         self.consumer: ReplyConsumer | None = None
         self.ear_lost_ns = 0
         """Since when the reply consumer is without any broker; 0 while it has one."""
         self._rule = rule
         self._outlet = outlet
+        self._registered = outlet.registered.append
         self._on_fatal = on_fatal
         self._failures: deque[tuple[Live, int]] = deque()
         self._to_wake: list[Waiter[None]] = []
@@ -75,7 +76,7 @@ class Exchanges:
             CorrelationIdInUse: its id is not unique.
         """
         self.correlator.register(exchange)
-        self._outlet.registered(exchange)
+        self._registered(exchange)
         consumer = self.consumer
         if consumer is not None and (
             consumer.next_deadline_ns is None or exchange.deadline_ns < consumer.next_deadline_ns
@@ -109,8 +110,6 @@ class Exchanges:
         self._take_in()
         for exchange in self.correlator.close(perf_counter_ns()):
             self._ended(exchange)
-        for exchange, _reported_ns in self._failures:
-            self._outlet.acked(exchange)
         self._wake()
         self.heard.close()
         self.reports.close()
@@ -123,10 +122,9 @@ class Exchanges:
             gevent.sleep(LEADERS_EVERY_S if leaders else 1.0)
 
     def _run(self) -> None:
-        woken, take_in = self._woken, self._take_in
+        bell, take_in = self._bell, self._take_in
         while True:
-            woken.wait()
-            woken.clear()
+            bell.wait()
             try:
                 take_in()
             except Exception as error:
@@ -142,29 +140,25 @@ class Exchanges:
         self._take_reports()
         for heard in self.heard.take_all():
             self._take_heard(heard)
+        deadline_ns = self.correlator.next_deadline_ns()
         if self.consumer is not None:
-            self.consumer.next_deadline_ns = self.correlator.next_deadline_ns()
-        if not self.correlator.books.pending:
+            self.consumer.next_deadline_ns = deadline_ns
+        if deadline_ns is None:
             self._nothing_pending.set()
         self._wake()
         self._outlet.taken_in()
 
     def _take_reports(self) -> None:
-        acked, to_wake = self._outlet.acked, self._to_wake
-        for exchange, error, message, reported_ns in self.reports.take_all():
+        for exchange, error, reported_ns in self.reports.take_all():
             if exchange is None:
                 self._fail(f"the thread that hears delivery reports died: {error!r}; sends could not be heard any more")
-            elif error is not None:
+                continue
+            if error is not None:
                 # Judged when all replies received before it are: the order of looking must not decide.
                 exchange.failure = error.str() if isinstance(error, KafkaError) else repr(error)
                 self._failures.append((exchange, reported_ns))
-            else:
-                exchange.acked_ns = reported_ns
-                exchange.delivery = message
-                if exchange.outcome is not None:
-                    acked(exchange)
-                if exchange.ack_waiter is not None:
-                    to_wake.append(exchange.ack_waiter)
+            elif exchange.waiter is not None:
+                self._to_wake.append(exchange.waiter)
 
     def _take_heard(self, heard: Heard) -> None:
         if heard.death is not None:
@@ -181,45 +175,56 @@ class Exchanges:
             ended = self.correlator.undelivered(exchange.correlation_id, reported_ns)
             if ended is not None:
                 self._ended(ended)
-            self._outlet.acked(exchange)
         for exchange in self.correlator.expire(heard.watermark_ns):
             exchange.ear_lost = bool(self.ear_lost_ns)
             self._ended(exchange)
 
     def _judge_all(self, messages: list[Any], received_ns: int) -> None:
-        id_of, judge, outlet, ended = self._rule.of_reply, self.correlator.reply, self._outlet, self._ended
-        ledger = outlet.ledger
+        id_of, match, outlet, to_wake = self._rule.of_reply, self.correlator.match, self._outlet, self._to_wake
+        plain = outlet.plain
         for message in messages:
             if message.error() is not None:
                 self._consumer_error(message.error())
                 continue
-            ledger.replies_read += 1
+            outlet.ledger.replies_read += 1
             try:
                 correlation_id = id_of(message)
             except Exception:  # a user's extractor
                 correlation_id = None
-            if not correlation_id:
-                self.correlator.malformed()
-                outlet.unmatched(message, None)
+            exchange = match(correlation_id, received_ns)
+            if exchange is None:
+                self._judge(message, correlation_id, received_ns)
                 continue
-            verdict, exchange, past = judge(correlation_id, received_ns)
-            if exchange is not None:
-                exchange.received_ns, exchange.reply, exchange.verdict = received_ns, message, verdict
-                ended(exchange)
-            elif past is not None:
-                outlet.further(correlation_id, past, verdict, message, received_ns)
+            exchange.reply = message
+            if plain is not None and exchange.check is None:
+                plain(exchange)
+                if exchange.waiter is not None:
+                    to_wake.append(exchange.waiter)
             else:
-                outlet.unmatched(message, correlation_id)
+                self._ended(exchange)
         if self.ear_lost_ns:
             logger.warning("the reply consumer hears a broker again")
             self.ear_lost_ns = 0
+
+    def _judge(self, message: Any, correlation_id: bytes | None, received_ns: int) -> None:
+        """A reply that is no plain match."""
+        if not correlation_id:
+            self.correlator.malformed()
+            self._outlet.unmatched(message, None)
+            return
+        verdict, exchange, past = self.correlator.reply(correlation_id, received_ns)
+        if exchange is not None:
+            exchange.reply, exchange.late_ns, exchange.late_verdict = message, received_ns, verdict
+            self._ended(exchange)
+        elif past is not None:
+            self._outlet.further(correlation_id, past, verdict, message, received_ns)
+        else:
+            self._outlet.unmatched(message, correlation_id)
 
     def _ended(self, exchange: Live) -> None:
         if exchange.outcome is Outcome.UNDELIVERED and not exchange.failure:
             exchange.failure = "not delivered"
         self._outlet.ended(exchange)
-        if exchange.ack_waiter is not None:
-            self._to_wake.append(exchange.ack_waiter)
         if exchange.waiter is not None:
             self._to_wake.append(exchange.waiter)
 

@@ -116,6 +116,7 @@ class Run:
     @property
     def ledger(self) -> Ledger:
         """Counts and latencies up to now."""
+        self.outlet.fold()
         ledger = self.outlet.ledger
         if self._opened_ns and self.state is not State.CLOSED:
             ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9
@@ -269,6 +270,7 @@ class Run:
             self._cut.wait(self.settings.settle_s)
 
     def _conclude(self, *, ear_lost: bool) -> None:
+        self.outlet.fold()
         ledger, correlator = self.outlet.ledger, self.exchanges.correlator
         if correlator.evicted:
             ledger.note("ended requests forgotten early, for want of room", correlator.evicted)

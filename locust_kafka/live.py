@@ -8,9 +8,11 @@ from typing import Any
 
 from gevent.hub import Waiter
 
-from locust_kafka.core.books import Verdict
+from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import Exchange
 from locust_kafka.core.sampling import Reason
+
+_MATCHED, _MATCH = Outcome.MATCHED, Verdict.MATCH
 
 
 class Live(Exchange):
@@ -21,17 +23,18 @@ class Live(Exchange):
         topic: of its request.
         key: of its request.
         sampled: whether its request told the service to record.
-        produced_ns: when produce() returned; 0 when it never did.
+        produced_ns: when produce() returned; 0 when it never did, or nobody asks (no tracing).
         kept: why its spans are exported; None when they are not.
         judged_ns: when its end was decided, if it is kept.
-        acked_ns: when its delivery report came; 0 while it has not.
         delivery: the request as the broker has it, a confluent-kafka Message; None while it is not acknowledged.
+        acked_ns: when its delivery report came; 0 while it has not.  These two are set in the producer's thread.
         failure: why it was not delivered.
-        received_ns: when the reply that ended it was received.
-        reply: that reply, a confluent-kafka Message.
-        verdict: of that reply.
-        waiter: wakes the user that waits for the end.
-        ack_waiter: wakes the user that waits for the ack.
+        reportless: whether there will be no delivery report: the request never reached librdkafka.
+        reply: the reply that ended it, a confluent-kafka Message.
+        late_ns: when that reply was received, if it came after the deadline.
+        late_verdict: what it was then.
+        waiter: wakes the user that waits.
+        until_ack: whether that user waits for the ack only.
         deferred: whether the user's code reports the row (`catch_response`).
         check: `on_reply` of `send()`.
         context: for listeners of Locust's `request` event.
@@ -47,11 +50,12 @@ class Live(Exchange):
     acked_ns = 0
     delivery: Any = None
     failure = ""
-    received_ns = 0
+    reportless = False
     reply: Any = None
-    verdict: Verdict | None = None
+    late_ns = 0
+    late_verdict: Verdict | None = None
     waiter: Waiter[None] | None = None
-    ack_waiter: Waiter[None] | None = None
+    until_ack = False
     deferred = False
     check: Callable[[Any], object] | None = None
     context: Mapping[str, Any] = MappingProxyType({})
@@ -61,7 +65,14 @@ class Live(Exchange):
         self, correlation_id: bytes, name: str, intended_ns: int, sent_ns: int, deadline_ns: int, trace_id: bytes,
         topic: str,
     ) -> None:  # fmt: skip
-        super().__init__(correlation_id, name, intended_ns, sent_ns, deadline_ns)
+        # As in Exchange; asking that to do it would cost as much as all of it.
+        self.correlation_id = correlation_id
+        self.name = name
+        self.intended_ns = intended_ns
+        self.sent_ns = sent_ns
+        self.deadline_ns = deadline_ns
+        self.outcome = None
+        self.ended_ns = 0
         self.trace_id = trace_id
         self.topic = topic
 
@@ -69,3 +80,18 @@ class Live(Exchange):
     def latency_ns(self) -> int:
         """From the intended start to the end."""
         return self.ended_ns - self.intended_ns
+
+    @property
+    def received_ns(self) -> int:
+        """When the reply that ended it was received; 0 when none did."""
+        return self.ended_ns if self.outcome is _MATCHED else self.late_ns
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Of the reply that ended it; None when none did."""
+        return _MATCH if self.outcome is _MATCHED else self.late_verdict
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that there will be to tell of it is known, once it has ended."""
+        return self.acked_ns > 0 or self.reportless or bool(self.failure)

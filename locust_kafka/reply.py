@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from locust_kafka.core.books import Outcome
 from locust_kafka.live import Live
@@ -16,22 +16,28 @@ _MATCHED = Outcome.MATCHED
 
 
 class Reply:
-    """The outcome of a request; falsy unless it was matched.
+    """The outcome of a request (MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED); falsy unless it was matched."""
 
-    Attributes:
-        ok: whether a reply came in time.
-        outcome: MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED.
-    """
-
-    __slots__ = ("_exchange", "_message", "ok", "outcome")
+    __slots__ = ("_exchange",)
 
     def __init__(self, exchange: Live) -> None:
-        outcome = exchange.outcome
-        assert outcome is not None
-        self.outcome = outcome
-        self.ok = outcome is _MATCHED
         self._exchange = exchange
-        self._message = exchange.reply if self.ok else None
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the exchange ended."""
+        outcome = self._exchange.outcome
+        assert outcome is not None
+        return outcome
+
+    @property
+    def ok(self) -> bool:
+        """Whether a reply came in time."""
+        return self._exchange.outcome is _MATCHED
+
+    @property
+    def _message(self) -> Any:
+        return self._exchange.reply if self.ok else None
 
     @property
     def value(self) -> bytes | None:

@@ -46,14 +46,16 @@ class KafkaUser(User):
         self.reply_topic = self.reply_topic or settings.reply_topic
         self.reply_timeout = self.reply_timeout or settings.reply_timeout_s
         self.kafka = KafkaClient(self, run)
+        self._rests = False
 
     def wait_time(self) -> float:
         """Between tasks: none in the closed model, until the next arrival in the open one."""
         self.kafka.await_arrival()
-        if self._taskset_instance is not None:
+        if not self._rests:
             # Locust sleeps for what we return, which costs a turn of the hub even when it is nothing, and our users
             # wait in each request anyway.
-            self._taskset_instance._sleep = self._sleep  # type: ignore[method-assign] # noqa: SLF001
+            self._rests = True
+            self._taskset_instance._sleep = self._sleep  # type: ignore[union-attr, method-assign] # noqa: SLF001
         return 0.0
 
     def _sleep(self, seconds: float) -> None:

@@ -26,6 +26,11 @@ from locust_kafka.core.books import Books, Outcome, Verdict
 
 REMEMBER_NS = 60_000_000_000
 REMEMBER_COUNT = 1_000_000
+COMPACT_AT_ONCE = 500
+SLACK = 1_000
+
+_MATCHED = Outcome.MATCHED
+_MATCHED_AT, _MATCH_AT = int(Outcome.MATCHED), int(Verdict.MATCH)
 
 
 class CorrelationIdInUse(ValueError):
@@ -89,20 +94,21 @@ class Correlator(Generic[E]):
         remember_count: int = REMEMBER_COUNT,
     ) -> None:
         self.books = Books()
-        self.evicted = 0
-        """Ended requests forgotten before their time, for want of room: a later reply to one is an ORPHAN."""
         self.failed_after_end = 0
         """Delivery failures reported for requests that had ended otherwise."""
         self._generation = generation
         self._remember_ns = remember_ns
         self._remember_count = remember_count
-        self._pending: dict[bytes, E] = {}
+        # Pending, or ended so lately that it is not compacted yet: many at a time cost a third of one by one.
+        self._live: dict[bytes, E] = {}
+        self._ended: list[E] = []
         # Deadlines mostly come in order (one timeout for all): those go to the queue, the others to the heap.
-        self._queue: deque[tuple[int, bytes]] = deque()
-        self._heap: list[tuple[int, bytes]] = []
+        self._queue: deque[E] = deque()
+        self._heap: list[tuple[int, int, E]] = []
         # Exact tuples of plain values: the garbage collector stops tracking them, a million cost it nothing.
         self._past: dict[bytes, tuple[int, Outcome, bool, int, int, str]] = {}
         self._past_order: deque[bytes] = deque()
+        self._evicted = 0
 
     def register(self, exchange: E) -> None:
         """Start to wait.  Call before the request leaves: a reply may beat the delivery report.
@@ -110,20 +116,31 @@ class Correlator(Generic[E]):
         Raises:
             CorrelationIdInUse: the id is not unique.
         """
-        correlation_id = exchange.correlation_id
-        past = self._past.get(correlation_id)
-        if correlation_id in self._pending or (past and exchange.sent_ns <= past[0] + self._remember_ns):
-            raise CorrelationIdInUse(
-                f"correlation id {correlation_id!r} belongs to a request that is pending or ended less than "
-                f"{self._remember_ns / 1e9:g} s ago; every request needs its own"
-            )
-        self._pending[correlation_id] = exchange
-        deadline = (exchange.deadline_ns, correlation_id)
-        if not self._queue or self._queue[-1] <= deadline:
-            self._queue.append(deadline)
+        correlation_id, queue, books = exchange.correlation_id, self._queue, self.books
+        if correlation_id in self._live or correlation_id in self._past:
+            self._check_free(correlation_id, exchange.sent_ns)
+        self._live[correlation_id] = exchange
+        if not queue or queue[-1].deadline_ns <= exchange.deadline_ns:
+            queue.append(exchange)
         else:
-            heapq.heappush(self._heap, deadline)
-        self.books.registered += 1
+            heapq.heappush(self._heap, (exchange.deadline_ns, books.registered, exchange))
+        books.registered += 1
+
+    def match(self, correlation_id: bytes | None, received_ns: int) -> E | None:
+        """The short way of `reply`, for most replies: the exchange that this one matches.
+
+        None when there is none: then nothing was counted or changed, and `reply` is to judge.
+        """
+        exchange = self._live.get(correlation_id)  # type: ignore[arg-type] # None is no key
+        if exchange is None or exchange.outcome is not None or received_ns > exchange.deadline_ns:
+            return None
+        exchange.outcome = _MATCHED
+        exchange.ended_ns = received_ns
+        self._ended.append(exchange)
+        books = self.books
+        books.outcomes[_MATCHED_AT] += 1
+        books.verdicts[_MATCH_AT] += 1
+        return exchange
 
     def reply(self, correlation_id: bytes, received_ns: int) -> tuple[Verdict, E | None, Past | None]:
         """Judge one reply.
@@ -131,19 +148,19 @@ class Correlator(Generic[E]):
         Returns:
             The verdict; the exchange, if this reply ended it; else what is remembered of it, if anything is.
         """
-        exchange = self._pending.get(correlation_id)
-        if exchange is None:
-            verdict, past = self._judge_by_memory(correlation_id, received_ns)
-            self.books.verdicts[verdict] += 1
-            return verdict, None, past
-        if received_ns <= exchange.deadline_ns:
-            verdict = Verdict.MATCH
-            self._end(exchange, Outcome.MATCHED, received_ns, answered=True)
-        else:  # it had timed out; that nobody has looked since must not show
+        exchange = self.match(correlation_id, received_ns)
+        if exchange is not None:
+            return Verdict.MATCH, exchange, None
+        exchange = self._live.get(correlation_id)
+        if exchange is not None and exchange.outcome is None:  # it had timed out; that nobody looked must not show
             self._end(exchange, Outcome.TIMED_OUT, exchange.deadline_ns)
             verdict, _past = self._judge_by_memory(correlation_id, received_ns)
+            past = None
+        else:
+            exchange = None
+            verdict, past = self._judge_by_memory(correlation_id, received_ns)
         self.books.verdicts[verdict] += 1
-        return verdict, exchange, None
+        return verdict, exchange, past
 
     def malformed(self) -> Verdict:
         """Count a reply without a readable correlation id."""
@@ -155,8 +172,8 @@ class Correlator(Generic[E]):
 
         The caller promises that all replies received before `failed_ns` were fed in.
         """
-        exchange = self._pending.get(correlation_id)
-        if exchange is None:
+        exchange = self._live.get(correlation_id)
+        if exchange is None or exchange.outcome is not None:
             self.failed_after_end += 1
             return None
         self._end(exchange, Outcome.UNDELIVERED, failed_ns)
@@ -169,33 +186,63 @@ class Correlator(Generic[E]):
         so a busy hub invents no timeouts.
         """
         expired: list[E] = []
-        for deadlines in (self._queue, self._heap):
-            while deadlines and (deadlines[0][0] < watermark_ns or deadlines[0][1] not in self._pending):
-                deadline_ns, correlation_id = (
-                    self._queue.popleft() if deadlines is self._queue else heapq.heappop(self._heap)
-                )
-                exchange = self._pending.get(correlation_id)
-                # The same id may have been registered again after it was forgotten, with a later deadline.
-                if exchange is not None and exchange.deadline_ns == deadline_ns:
-                    self._end(exchange, Outcome.TIMED_OUT, deadline_ns)
-                    expired.append(exchange)
-        expired.sort(key=lambda exchange: exchange.deadline_ns)
+        self._shorten()
+        while (head := self._head()) is not None and head.deadline_ns < watermark_ns:
+            self._end(head, Outcome.TIMED_OUT, head.deadline_ns)
+            expired.append(head)
+        if len(self._ended) >= COMPACT_AT_ONCE:
+            self._compact()
         self._forget(watermark_ns)
         return expired
 
     def next_deadline_ns(self) -> int | None:
-        """No pending request's deadline lies before this; None when nothing is pending."""
-        heads = [deadlines[0][0] for deadlines in (self._queue, self._heap) if deadlines]
-        return min(heads) if self._pending and heads else None
+        """The first deadline of a pending request; None when nothing is pending."""
+        head = self._head()
+        return None if head is None else head.deadline_ns
 
     def close(self, now_ns: int) -> list[E]:
         """End every request that is still pending: the run is over."""
-        unfinished = list(self._pending.values())
+        unfinished = [exchange for exchange in self._live.values() if exchange.outcome is None]
         for exchange in unfinished:
             self._end(exchange, Outcome.UNFINISHED, now_ns)
         return unfinished
 
+    @property
+    def evicted(self) -> int:
+        """Ended requests forgotten before their time, for want of room: a later reply to one is an ORPHAN."""
+        self._compact()
+        return self._evicted
+
+    def _head(self) -> E | None:
+        """The pending request with the first deadline; drops what has ended before it."""
+        queue, heap = self._queue, self._heap
+        while queue and queue[0].outcome is not None:
+            queue.popleft()
+        while heap and heap[0][2].outcome is not None:
+            heapq.heappop(heap)
+        if heap and (not queue or heap[0][0] < queue[0].deadline_ns):
+            return heap[0][2]
+        return queue[0] if queue else None
+
+    def _shorten(self) -> None:
+        """One request that waits long must not keep all that have ended behind it."""
+        longest = max(len(self._queue), len(self._heap))
+        if longest > SLACK and longest > 2 * self.books.pending + SLACK:
+            self._queue = deque(exchange for exchange in self._queue if exchange.outcome is None)
+            self._heap = [entry for entry in self._heap if entry[2].outcome is None]
+            heapq.heapify(self._heap)
+
+    def _check_free(self, correlation_id: bytes, sent_ns: int) -> None:
+        self._compact()
+        past = self._past.get(correlation_id)
+        if correlation_id in self._live or (past is not None and sent_ns <= past[0] + self._remember_ns):
+            raise CorrelationIdInUse(
+                f"correlation id {correlation_id!r} belongs to a request that is pending or ended less than "
+                f"{self._remember_ns / 1e9:g} s ago; every request needs its own"
+            )
+
     def _judge_by_memory(self, correlation_id: bytes, received_ns: int) -> tuple[Verdict, Past | None]:
+        self._compact()
         stored = self._past.get(correlation_id)
         if stored is None or stored[0] + self._remember_ns < received_ns:
             ours = self._generation is not None and correlation_id.startswith(self._generation)
@@ -206,32 +253,30 @@ class Correlator(Generic[E]):
         self._past[correlation_id] = (stored[0], stored[1], True, stored[3], stored[4], stored[5])
         return (Verdict.UNEXPECTED if past.outcome == Outcome.UNDELIVERED else Verdict.LATE), past
 
-    def _end(self, exchange: E, outcome: Outcome, at_ns: int, *, answered: bool = False) -> None:
+    def _end(self, exchange: E, outcome: Outcome, at_ns: int) -> None:
         # Whatever ends a request after its deadline ends it as timed out, at the deadline.
         if at_ns > exchange.deadline_ns:
             outcome, at_ns = Outcome.TIMED_OUT, exchange.deadline_ns
         exchange.outcome = outcome
         exchange.ended_ns = at_ns
-        correlation_id = exchange.correlation_id
-        del self._pending[correlation_id]
-        self._past[correlation_id] = (
-            at_ns,
-            outcome,
-            answered,
-            exchange.intended_ns,
-            exchange.sent_ns,
-            exchange.name,
-        )
-        self._past_order.append(correlation_id)
+        self._ended.append(exchange)
         self.books.outcomes[outcome] += 1
-        if len(self._past) > self._remember_count:
-            self._evict_oldest()
 
-    def _evict_oldest(self) -> None:
-        while self._past_order:
-            if self._past.pop(self._past_order.popleft(), None) is not None:
-                self.evicted += 1
-                return
+    def _compact(self) -> None:
+        """Keep of those that ended what a later reply needs."""
+        live, past, order = self._live, self._past, self._past_order
+        for exchange in self._ended:
+            correlation_id, outcome = exchange.correlation_id, exchange.outcome
+            assert outcome is not None
+            del live[correlation_id]
+            past[correlation_id] = (
+                exchange.ended_ns, outcome, outcome is _MATCHED, exchange.intended_ns, exchange.sent_ns, exchange.name,
+            )  # fmt: skip
+            order.append(correlation_id)
+        self._ended.clear()
+        while len(past) > self._remember_count:
+            if past.pop(order.popleft(), None) is not None:
+                self._evicted += 1
 
     def _forget(self, watermark_ns: int) -> None:
         order, past = self._past_order, self._past

@@ -115,25 +115,25 @@ class TraceIds:
             generation = self._entropy(4)
         self.generation = generation.hex().encode()
         """The 8 hex digits all ids of this run begin with."""
-        self._ids: list[bytes] = []
-        self._keys: list[str] = []
+        self._made: list[tuple[bytes, bytes, str]] = []
 
-    def new(self) -> bytes:
-        """A new trace id, 32 hex digits; its last 16 are a valid span id too."""
+    def new(self) -> tuple[bytes, bytes, str]:
+        """A new trace id (32 hex digits; its last 16 are a valid span id too), its unsampled traceparent, and a key.
+
+        The key, for a request that was given none, is a random UUID as text (RFC 9562, version 4).
+        """
         # Made many at a time: one alone would cost as much as matching its reply.
-        while not self._ids:
+        while not self._made:
             digits = self._entropy(12 * AT_ONCE).hex().encode()
             ids = [self.generation + digits[at : at + 24] for at in range(0, len(digits), 24)]
-            self._ids = [trace_id for trace_id in ids if trace_id[16:] != _NO_SPAN]
-        return self._ids.pop()
-
-    def key(self) -> str:
-        """A random UUID as text (RFC 9562, version 4): the key of a request that was given none."""
-        if not self._keys:
             d = self._entropy(16 * AT_ONCE).hex()
-            self._keys = [
-                f"{d[at : at + 8]}-{d[at + 8 : at + 12]}-4{d[at + 13 : at + 16]}-a{d[at + 17 : at + 20]}-"
-                f"{d[at + 20 : at + 32]}"
-                for at in range(0, len(d), 32)
-            ]
-        return self._keys.pop()
+            self._made = [
+                (
+                    trace_id, request_traceparent(trace_id, sampled=False),
+                    f"{d[at : at + 8]}-{d[at + 8 : at + 12]}-4{d[at + 13 : at + 16]}-a{d[at + 17 : at + 20]}-"
+                    f"{d[at + 20 : at + 32]}",
+                )
+                for trace_id, at in zip(ids, range(0, len(d), 32), strict=False)
+                if trace_id[16:] != _NO_SPAN
+            ]  # fmt: skip
+        return self._made.pop()

@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 
 import gevent
 from gevent import monkey
-from gevent.event import Event
 from gevent.hub import Waiter
 
 T = TypeVar("T")
@@ -24,28 +23,46 @@ start_new_thread: Callable[..., int] = monkey.get_original("_thread", "start_new
 allocate_lock: Callable[[], Any] = monkey.get_original("_thread", "allocate_lock")
 
 
+class Bell:
+    """Wakes one greenlet: gevent's Event for a single listener, at a fifth of the price."""
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiter: Waiter[None] | None = None
+
+    def ring(self) -> None:
+        """In the hub: let the greenlet go on, now or when it comes to wait."""
+        self._rung = True
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.switch(None)
+
+    def wait(self) -> None:
+        """From the greenlet: until it is rung, if it was not since the last wait."""
+        if not self._rung:
+            self._waiter = Waiter()
+            self._waiter.get()
+        self._rung = False
+
+
 class Handover(Generic[T]):
     """From any native thread to one greenlet, in order.
 
     The async watcher's callback runs in the hub and only wakes; the greenlet takes.
 
     Args:
-        woken: is set when there is something; hand-overs served by the same greenlet share one.
+        bell: is rung when there is something; hand-overs served by the same greenlet share one.
     """
 
-    def __init__(self, woken: Event) -> None:
-        self.woken = woken
+    def __init__(self, bell: Bell) -> None:
         self._items: deque[T] = deque()
         self._async = gevent.get_hub().loop.async_()
-        self._async.start(self.woken.set)
-        self.add = self._items.append
-        """From a native thread: add an item; `wake` tells the greenlet, once for many."""
-        self.wake = self._async.send
+        self._async.start(bell.ring)
 
     def put(self, item: T) -> None:
         """From a native thread: add an item and wake the greenlet."""
-        self.add(item)
-        self.wake()
+        self._items.append(item)
+        self._async.send()
 
     @property
     def waiting(self) -> bool:

@@ -10,31 +10,45 @@ from __future__ import annotations
 
 from functools import partial
 from time import perf_counter_ns
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from locust_kafka.kafka.native import Handover, NativeThread
 
-T = TypeVar("T")
 Headers = list[tuple[str, str | bytes | None]]
 
 POLL_S = 0.25
 
 
-class Delivery(NamedTuple, Generic[T]):
-    """One delivery report.
+class Deliverable(Protocol):
+    """What a delivery is noted on, in the producer's thread.
+
+    Attributes:
+        delivery: the record as the broker has it.
+        acked_ns: when that was heard; set last, so that whoever sees it sees both.
+        until_ack: whether somebody waits for it.
+    """
+
+    delivery: Any
+    acked_ns: int
+    until_ack: bool
+
+
+T = TypeVar("T", bound=Deliverable)
+
+
+class Report(NamedTuple, Generic[T]):
+    """What the hub must hear of: a delivery that somebody waits for, a failed one, or the thread's death.
 
     Attributes:
         whose: the request's exchange; None when this is the thread's own end.
-        error: why it was not delivered, or why the thread died.
-        message: the record as the broker has it.
+        error: why it was not delivered, or why the thread died; None when it was.
         reported_ns: when it was heard.
     """
 
     whose: T | None
     error: KafkaError | BaseException | None
-    message: Message | None
     reported_ns: int
 
 
@@ -43,25 +57,28 @@ class RequestProducer(Generic[T]):
 
     Args:
         config: librdkafka settings.
-        reports: where delivery reports go.
+        reports: where what the hub must hear of goes.
 
     Raises:
         KafkaException: librdkafka refused a setting.
     """
 
-    def __init__(self, config: dict[str, Any], reports: Handover[Delivery[T]]) -> None:
+    def __init__(self, config: dict[str, Any], reports: Handover[Report[T]]) -> None:
         self._producer = Producer(config)
         self._produce = self._producer.produce
         self._reports = reports
         self._heard_ns = 0
-        self._retired = self._stopping = self._urgent = False
-        self._thread = NativeThread(self._listen, lambda death: reports.put(Delivery(None, death, None, 0)))
+        self._retired = self._stopping = False
+        self._report = self._reported  # bound once, not for each request
+        self._thread = NativeThread(self._listen, lambda death: reports.put(Report(None, death, 0)))
         self._thread.start()
 
     def produce(
-        self, whose: T, topic: str, value: bytes | str | None, key: bytes | str | None, headers: Headers, urgent: bool
+        self, whose: T, topic: str, value: bytes | str | None, key: bytes | str | None, headers: Headers
     ) -> None:
-        """Produce, and report the delivery for `whose`; from a greenlet.
+        """Produce, and note the delivery on `whose`; from a greenlet.
+
+        The hub is told only when somebody waits for it, or it failed: each time would cost more than all the rest.
 
         Args:
             whose: the request's exchange.
@@ -69,8 +86,6 @@ class RequestProducer(Generic[T]):
             value: of the record.
             key: of the record.
             headers: of the record.
-            urgent: wake the hub for the report: somebody waits for it.  Else it is taken in with whatever comes next,
-                a reply or a watermark, which spares a busy hub a third of its wake-ups.
 
         Raises:
             BufferError: the local queue is full; try again.
@@ -78,7 +93,7 @@ class RequestProducer(Generic[T]):
         """
         if self._stopping:
             raise BufferError("the run is over")  # the user finds its exchange ended when it tries again
-        self._produce(topic, value, key, -1, partial(self._reported, whose, urgent), None, 0, headers)
+        self._produce(topic, value, key, -1, partial(self._report, whose), None, 0, headers)
 
     def retire(self) -> None:
         """Its user is gone: the thread hears what is outstanding, lets the producer go, and ends."""
@@ -97,23 +112,23 @@ class RequestProducer(Generic[T]):
         """Wait for the thread's end; from a greenlet."""
         self._thread.join(5)
 
-    def _reported(self, whose: T, urgent: bool, error: KafkaError | None, message: Message) -> None:
+    def _reported(self, whose: T, error: KafkaError | None, message: Message) -> None:
         # What one poll serves had arrived before the first of it was served: one stamp for all, the truest.
-        if not self._heard_ns:
-            self._heard_ns = perf_counter_ns()
-        self._reports.add(Delivery(whose, error, message, self._heard_ns))
-        if urgent or error is not None:
-            self._urgent = True
+        at_ns = self._heard_ns
+        if not at_ns:
+            at_ns = self._heard_ns = perf_counter_ns()
+        if error is None:
+            whose.delivery = message
+            whose.acked_ns = at_ns
+            if not whose.until_ack:
+                return
+        self._reports.put(Report(whose, error, at_ns))
 
     def _listen(self) -> None:
-        producer, poll, wake = self._producer, self._producer.poll, self._reports.wake
+        producer, poll = self._producer, self._producer.poll
         while not (self._stopping or (self._retired and not len(producer))):
             self._heard_ns = 0
             poll(POLL_S)
-            if self._urgent:
-                self._urgent = False
-                wake()
         producer.purge()
         producer.poll(0)
-        wake()
         del self._producer, self._produce  # its last reference: closing it takes a while, and must not stop the hub

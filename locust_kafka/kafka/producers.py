@@ -9,7 +9,7 @@ from time import perf_counter_ns
 from locust_kafka.errors import KafkaPluginError, RunInvalid
 from locust_kafka.kafka.config import producer_config
 from locust_kafka.kafka.native import Handover
-from locust_kafka.kafka.producer import Delivery, RequestProducer
+from locust_kafka.kafka.producer import Report, RequestProducer
 from locust_kafka.live import Live
 from locust_kafka.settings import Settings
 
@@ -24,12 +24,12 @@ class Producers:
 
     Args:
         settings: the run's.
-        reports: where their delivery reports go.
+        reports: where what the hub must hear of goes.
         on_fatal: is called when one more would pass the limit of open files.
     """
 
     def __init__(
-        self, settings: Settings, reports: Handover[Delivery[Live]], on_fatal: Callable[[KafkaPluginError], None]
+        self, settings: Settings, reports: Handover[Report[Live]], on_fatal: Callable[[KafkaPluginError], None]
     ) -> None:
         self._settings = settings
         self._reports = reports

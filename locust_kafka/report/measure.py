@@ -44,11 +44,8 @@ class Measure:
     def tell(self, batch: list[Live]) -> None:
         """Record them."""
         measured = [x for x in batch if x.intended_ns >= self.measure_from_ns]
-        by_name: dict[str, list[Live]] = {}
-        for exchange in measured:
-            by_name.setdefault(exchange.name, []).append(exchange)
-        for name, exchanges in by_name.items():
-            self._tell_name(self._ledger.names[name], exchanges)
+        for name, exchanges in by_name(measured).items():
+            self._tell_name(self._ledger.name(name), exchanges)
         if len(measured) < len(batch):  # the clocks are learnt from the warm-up too
             warm_up = [x for x in batch if x.intended_ns < self.measure_from_ns]
             self._legs_of([x for x in warm_up if x.acked_ns and x.outcome is _MATCHED], None)
@@ -96,7 +93,7 @@ class Measure:
             if any(a[0] != TIMESTAMP_LOG_APPEND_TIME or b[0] != TIMESTAMP_LOG_APPEND_TIME for a, b in stamps):
                 self._ledger.untold = CREATE_TIME
                 continue
-            sent, received = [x.sent_ns for x in group], [x.received_ns for x in group]
+            sent, received = [x.sent_ns for x in group], [x.ended_ns for x in group]
             appended, replied = [a[1] * MS for a, _ in stamps], [b[1] * MS for _, b in stamps]
             now_ns = perf_counter_ns()
             requests, replies = self.clocks.of(there), self.clocks.of(back)
@@ -134,6 +131,18 @@ class Measure:
         partition, _offset, append_ms = place_of(message)
         offset = self.clocks.of(self.clocks.leader(topic, partition)).told
         return append_ms * MS + HALF_MS - offset.ns if append_ms and offset is not None else None
+
+
+def by_name(exchanges: list[Live]) -> dict[str, list[Live]]:
+    """Grouped by request name."""
+    groups: dict[str, list[Live]] = {}
+    for exchange in exchanges:
+        name = exchange.name
+        if name in groups:
+            groups[name].append(exchange)
+        else:
+            groups[name] = [exchange]
+    return groups
 
 
 def _most(broker_ns: list[int], ours_ns: list[int]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -16,7 +17,7 @@ from locust_kafka.report import otlp_metrics
 from locust_kafka.report.diagnosis import Diagnosis
 from locust_kafka.report.exchange_log import ExchangeLog
 from locust_kafka.report.ledger import Ledger, NameLedger
-from locust_kafka.report.measure import Measure
+from locust_kafka.report.measure import Measure, by_name
 from locust_kafka.report.statistics import Failure, Statistics
 from locust_kafka.settings import Settings
 from locust_kafka.tracing import tracer as tracing
@@ -26,14 +27,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("locust_kafka")
 
-TELL_AT_ONCE = 500
-"""Exchanges told in one go, if they come fast: each go holds the hub for some milliseconds."""
+FOLD_AT_ONCE = 200
+"""Exchanges counted in one go, if they come fast: one by one costs three times as much, but each go holds the hub."""
 
 _MATCHED, _TIMED_OUT = Outcome.MATCHED, Outcome.TIMED_OUT
+_MATCHED_AT, _MATCH_AT = int(Outcome.MATCHED), int(Verdict.MATCH)
 
 
 class Outlet:
     """Collects what the exchange greenlet decides; owned by the hub.
+
+    Exchanges are only gathered as they begin and end; `fold` counts them, many at a time.  Whoever reads the ledger
+    folds first.
 
     Args:
         statistics: Locust's rows.
@@ -47,8 +52,11 @@ class Outlet:
         self.tracer: tracing.Tracer | None = None
         self._push: otlp_metrics.Push | None = None
         self._log: ExchangeLog | None = None
-        self._unacked: set[Live] = set()
-        self._complete: list[Live] = []
+        self.registered: list[Live] = []
+        """Requests that were registered and not counted yet; whoever registers one appends it."""
+        self._matched: list[Live] = []
+        self._ended: list[Live] = []
+        self._unacked: list[Live] = []
         self._examples: dict[tuple[str, str], str] = {}
         self._diagnosis = Diagnosis(match)
 
@@ -74,54 +82,52 @@ class Outlet:
         self.tracer = tracing.start(settings, share, ours=ours)
         if self.tracer is not None:
             self.ledger.trace_url = settings.trace_url
-        self._push = otlp_metrics.start(lambda: self.ledger)
+        self._push = otlp_metrics.start(self._folded)
 
-    def registered(self, exchange: Live) -> None:
-        """A request was registered."""
-        entry = self.ledger.names.get(exchange.name)
-        if entry is None:
-            entry = self.ledger.name(exchange.name)
-            self._diagnosis.looks_for(exchange.correlation_id)
-        entry.books.registered += 1
-        if exchange.waiter is None:
-            self.ledger.all_waited = False
-
-    def acked(self, exchange: Live) -> None:
-        """The delivery report came, or never will; what waited for it can be told."""
-        if exchange in self._unacked:
-            self._unacked.remove(exchange)
-            self._complete.append(exchange)
+    @property
+    def plain(self) -> Callable[[Live], None] | None:
+        """Takes a matched exchange without `check`, for later; None when each has to be seen at once (`ended`)."""
+        return None if self.tracer is not None or self.statistics.listened else self._matched.append
 
     def ended(self, exchange: Live) -> None:
-        """An exchange ended."""
-        entry = self.ledger.names[exchange.name]
-        outcome, verdict = exchange.outcome, exchange.verdict
-        assert outcome is not None
-        entry.books.outcomes[outcome] += 1
-        if verdict is not None:
-            entry.books.verdicts[verdict] += 1
+        """An exchange ended in whatever way."""
         if self.tracer is not None:
             self.tracer.judge(exchange)
-        if outcome is _TIMED_OUT:
-            self._timed_out(entry, exchange)
+        if exchange.outcome is _TIMED_OUT:
+            self._timed_out(self.ledger.name(exchange.name), exchange)
         if not exchange.deferred:
-            if outcome is _MATCHED and exchange.check is None:
-                self.statistics.result(
-                    exchange.name, exchange.ended_ns - exchange.intended_ns, len(exchange.reply), None,
-                    exchange.context, exchange.reply,
-                )  # fmt: skip
-            else:
-                self.report(exchange, self._judgement(exchange))
-        # A reply can beat its request's ack: what is told waits for the ack, so that none is said never to have come.
-        if exchange.acked_ns or exchange.failure:
-            self._complete.append(exchange)
-        else:
-            self._unacked.add(exchange)
+            self.report(exchange, self._judgement(exchange))
+        self._ended.append(exchange)
 
     def taken_in(self) -> None:
-        """A batch was judged: what is complete is told when there is enough of it."""
-        if len(self._complete) >= TELL_AT_ONCE:
-            self._tell()
+        """A batch was judged: what has ended is counted when there is enough of it."""
+        if len(self._matched) + len(self._ended) >= FOLD_AT_ONCE:
+            self.fold()
+
+    def fold(self) -> None:
+        """Count what was gathered, and tell what is complete."""
+        self._count_registered()
+        matched, ended = self._matched[:], self._ended[:]
+        self._matched.clear()
+        self._ended.clear()
+        for name, exchanges in by_name(matched).items():
+            books = self.ledger.name(name).books
+            books.outcomes[_MATCHED_AT] += len(exchanges)
+            books.verdicts[_MATCH_AT] += len(exchanges)
+            self.statistics.matched(name, [x for x in exchanges if not x.deferred])
+        for exchange in ended:
+            books = self.ledger.name(exchange.name).books
+            if exchange.outcome is not None:
+                books.outcomes[exchange.outcome] += 1
+            if exchange.verdict is not None:
+                books.verdicts[exchange.verdict] += 1
+        # A reply can beat its request's ack: what is told waits for the ack, so that none is said never to have come.
+        complete: list[Live] = []
+        unacked: list[Live] = []
+        for exchange in (*self._unacked, *matched, *ended):
+            (complete if exchange.acked_ns or exchange.complete else unacked).append(exchange)
+        self._unacked = unacked
+        self._tell(complete)
 
     def report(self, exchange: Live, failure: Failure) -> None:
         """Locust's row for an ended exchange; `failure` as the user's check sees it, or by the outcome."""
@@ -164,7 +170,7 @@ class Outlet:
             kind = f"{verdict.name.lower()} reply"
             self.ledger.examples.add(Example(kind, past.name, latency_ns, trace_id, None))
         if self._log is not None:
-            self._tell()  # its exchange's row comes first
+            self.fold()  # its exchange's row comes first
             self._log.row(
                 shown, past.name, past.intended_ns, past.sent_ns, 0, received_ns, None, place_of(message), "",
                 verdict.name, None,
@@ -172,6 +178,7 @@ class Outlet:
 
     def unmatched(self, message: Any, correlation_id: bytes | None) -> None:
         """A reply that belongs to nothing we know."""
+        self._count_registered()
         if not self.ledger.total.outcomes[Outcome.MATCHED]:
             self._diagnosis.saw(message, correlation_id)
 
@@ -190,7 +197,7 @@ class Outlet:
 
     def flush(self) -> None:
         """Pass the batches on to Locust and to the log file."""
-        self._tell()
+        self.fold()
         self.statistics.flush()
         for entry in self.ledger.names.values():
             entry.fold()
@@ -201,9 +208,9 @@ class Outlet:
 
     def close(self) -> None:
         """The last flush."""
-        self._complete += self._unacked  # their acks never came
-        self._unacked.clear()
-        self._tell()
+        self.fold()
+        self._tell(self._unacked)  # their acks never came
+        self._unacked = []
         self.measure.conclude()
         self.ledger.judge_generator()
         self.statistics.flush()
@@ -215,19 +222,35 @@ class Outlet:
             self._log.close()
             self._log = None
 
-    def _tell(self) -> None:
+    def _folded(self) -> Ledger:
+        self.fold()
+        return self.ledger
+
+    def _count_registered(self) -> None:
+        ledger = self.ledger
+        for name, exchanges in by_name(self.registered).items():
+            if name not in ledger.names:
+                self._diagnosis.looks_for(exchanges[0].correlation_id)
+            ledger.name(name).books.registered += len(exchanges)
+            if ledger.all_waited:
+                ledger.all_waited = not any(x.waiter is None or x.until_ack for x in exchanges)
+        self.registered.clear()
+
+    def _tell(self, batch: list[Live]) -> None:
         """All that can be known of these ended exchanges is known."""
-        batch, self._complete = self._complete, []
         self.measure.tell(batch)
-        examples, tracer, log = self.ledger.examples, self.tracer, self._log
-        legs = self.measure.legs
-        for exchange in batch:
-            if exchange.ended_ns - exchange.intended_ns > examples.slower_than_ns or exchange.outcome is not _MATCHED:
-                self._exemplify(exchange)
-            if tracer is not None and exchange.kept is not None:
-                tracer.tell(exchange, legs(exchange))
-            if log is not None:
-                log.exchange(exchange, legs(exchange))
+        tracer, log, legs = self.tracer, self._log, self.measure.legs
+        slower_than_ns = self.ledger.examples.slower_than_ns
+        for x in batch:
+            if x.ended_ns - x.intended_ns > slower_than_ns or x.outcome is not _MATCHED:
+                self._exemplify(x)
+        if tracer is not None:
+            for x in batch:
+                if x.kept is not None:
+                    tracer.tell(x, legs(x))
+        if log is not None:
+            for x in batch:
+                log.exchange(x, legs(x))
 
     def _timed_out(self, entry: NameLedger, exchange: Live) -> None:
         if exchange.intended_ns >= self.measure.measure_from_ns:

@@ -10,33 +10,38 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
 
 from locust import stats as locust_stats
 from locust.env import Environment
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 from locust.stats import StatsEntry, StatsError
 
+if TYPE_CHECKING:
+    from locust_kafka.live import Live
+
 logger = logging.getLogger("locust_kafka")
 
 METHOD = "E2E"
+SECOND_NS = 1_000_000_000
 FLUSH_S = 0.25
 
 Failure = Exception | str | None
 
 
 class _Cell:
-    """The results of one request name in one second: gathered only, counted when they are merged."""
+    """The results of one request name: gathered only, counted when they are merged."""
 
-    __slots__ = ("failures", "last", "latencies", "length", "record", "second")
+    __slots__ = ("fails_at", "failures", "last", "latencies", "length", "seconds")
 
-    def __init__(self, second: int) -> None:
-        self.second = second
+    def __init__(self) -> None:
         self.last = 0.0
         self.latencies: list[int] = []
-        self.record = self.latencies.append
+        self.seconds: list[int] = []
         self.length = 0
         self.failures = 0
+        self.fails_at: Counter[int] = Counter()
 
 
 class Statistics:
@@ -73,19 +78,26 @@ class Statistics:
         if self.listened:
             self._fire_singly(name, latency_ns / 1e6, length, failure, context, response)
             return
-        now = time.time()
-        second = int(now)
-        cell = self._cells.get(name)
-        if cell is None or cell.second != second:
-            if cell is not None:
-                self._merge(name, cell)
-            cell = self._cells[name] = _Cell(second)
-        cell.last = now
-        cell.record(latency_ns)
+        cell = self._cell(name)
+        cell.last = time.time()
+        cell.latencies.append(latency_ns)
+        cell.seconds.append(int(cell.last))
         cell.length += length
         if failure is not None:
             cell.failures += 1
+            cell.fails_at[int(cell.last)] += 1
             self._count_error(name, failure)
+
+    def matched(self, name: str, exchanges: list[Live]) -> None:
+        """Rows of many exchanges that were matched, and not looked at by the user's code."""
+        if not exchanges:
+            return
+        wall_ns = time.time_ns() - perf_counter_ns()
+        cell = self._cell(name)
+        cell.latencies += [x.ended_ns - x.intended_ns for x in exchanges]
+        cell.seconds += [(x.ended_ns + wall_ns) // SECOND_NS for x in exchanges]
+        cell.last = max(cell.last, (exchanges[-1].ended_ns + wall_ns) / SECOND_NS)
+        cell.length += sum([len(x.reply) for x in exchanges])
 
     def remark(self, name: str, what: str) -> None:
         """A line in the Failures table that fails no request: a late or duplicate reply."""
@@ -112,14 +124,21 @@ class Statistics:
         """A new run has cleared Locust's rows: what this one still has is not theirs."""
         self._detached = True
 
+    def _cell(self, name: str) -> _Cell:
+        cell = self._cells.get(name)
+        if cell is None:
+            cell = self._cells[name] = _Cell()
+        return cell
+
     def _merge(self, name: str, cell: _Cell) -> None:
-        """Add one second's results of one name, as the master adds those of a worker."""
+        """Add the results of one name, as the master adds those of a worker."""
         if self._detached:
             return
         stats = self._environment.stats
         entry = StatsEntry(stats, name, METHOD)
         entry.start_time = stats.start_time  # its own is younger: it would drag the total's start
-        entry.num_requests = entry.num_reqs_per_sec[cell.second] = len(cell.latencies)
+        entry.num_requests = len(cell.latencies)
+        entry.num_reqs_per_sec.update(Counter(cell.seconds))
         entry.last_request_timestamp = cell.last
         entry.total_content_length = cell.length
         entry.total_response_time = sum(cell.latencies) / 1e6  # type: ignore[assignment] # Locust adds floats too
@@ -129,8 +148,8 @@ class Statistics:
         # Microseconds decide the bucket: far fewer to ask for than nanoseconds.
         for us, times in Counter([latency // 1000 for latency in cell.latencies]).items():
             entry.response_times[bucket(us / 1000)] += times
-        if cell.failures:
-            entry.num_failures = entry.num_fail_per_sec[cell.second] = cell.failures
+        entry.num_failures = cell.failures
+        entry.num_fail_per_sec.update(cell.fails_at)
         stats.entries[(name, METHOD)].extend(entry)
         stats.total.extend(entry)
 

@@ -13,6 +13,7 @@ from locust_kafka.plugin import Plugin
 
 WARM_S, MEASURE_S = float(os.environ.get("WARM_S", "6")), float(os.environ.get("MEASURE_S", "8"))
 VALUE = b"x" * 200
+HOW = os.environ.get("HOW", "request")
 LAG_PAUSE_S = 0.002
 
 
@@ -21,10 +22,9 @@ class Guest(KafkaUser):
 
     @task
     def exchange(self) -> None:
-        how = os.environ.get("HOW", "request")
-        if how == "request":
+        if HOW == "request":
             self.kafka.request(VALUE, name="echo")
-        elif how == "send":
+        elif HOW == "send":
             self.kafka.send(VALUE, name="echo", wait_for_ack=False)
         else:
             for _ in self.kafka.arrivals():

@@ -96,7 +96,7 @@ def observed(module: ModuleType, events: list[Event], expire_seed: int) -> tuple
             for exchange in correlator.expire(event.at):
                 note(exchange)
             # whoever is still pending has time left
-            laws.append(all(pending.deadline_ns >= event.at for pending in correlator._pending.values()))
+            laws.append(all(pending.deadline_ns >= event.at for pending in _pending(correlator)))
         if event.kind == "register":
             correlator.register(module.Exchange(event.id, "name", event.at, event.at, event.deadline))
         elif event.kind == "reply":
@@ -113,8 +113,14 @@ def observed(module: ModuleType, events: list[Event], expire_seed: int) -> tuple
                 note(exchange)
         books = correlator.books
         laws.append(books.registered == books.pending + sum(books.outcomes))
-        laws.append(books.pending == len(correlator._pending))
+        laws.append(books.pending == len(_pending(correlator)))
+        first = min((pending.deadline_ns for pending in _pending(correlator)), default=None)
+        laws.append(correlator.next_deadline_ns() == first)
         laws.append(books.verdicts[0] == books.outcomes[0])
         laws.append(sum(books.verdicts) == len(verdicts))
         laws.append(sum(books.outcomes) == len(outcomes))
     return outcomes, verdicts, laws
+
+
+def _pending(correlator: Any) -> list[Any]:
+    return [exchange for exchange in correlator._live.values() if exchange.outcome is None]

@@ -32,8 +32,9 @@ def test_ids_carry_their_generation_and_are_readable() -> None:
     """New ids are valid by the W3C rules, differ, and begin with the run's prefix."""
     ids = TraceIds()
     drawn = [ids.new() for _ in range(1000)]
-    assert len(set(drawn)) == 1000
-    for trace_id in drawn:
+    assert len({trace_id for trace_id, _, _ in drawn}) == 1000
+    for trace_id, traceparent, _ in drawn:
+        assert traceparent == request_traceparent(trace_id, sampled=False)
         assert trace_id.startswith(ids.generation)
         for sampled in (True, False):
             context = parse_traceparent(request_traceparent(trace_id, sampled))
@@ -42,9 +43,9 @@ def test_ids_carry_their_generation_and_are_readable() -> None:
 
 def test_an_all_zero_span_id_is_never_sent() -> None:
     """W3C forbids it, and the root's span id is the trace id's end: so the ids are drawn again."""
-    draws = [b"\1\2\3\4", (b"\5" * 4 + b"\0" * 8) * 2, b"\6" * 12]
+    draws = [b"\1\2\3\4", (b"\5" * 4 + b"\0" * 8) * 2, b"\1" * 32, b"\6" * 12, b"\2" * 16]
     ids = TraceIds(lambda _count: draws.pop(0))
-    assert ids.new() == b"01020304" + b"06" * 12
+    assert ids.new()[0] == b"01020304" + b"06" * 12
 
 
 @given(st.lists(st.integers(1, 5000), max_size=60))
@@ -70,7 +71,7 @@ def test_random_bytes_are_never_given_twice(counts: list[int]) -> None:
 def test_keys_are_uuids() -> None:
     """Version 4, variant 1, all different."""
     ids = TraceIds()
-    keys = {ids.key() for _ in range(1000)}
+    keys = {ids.new()[2] for _ in range(1000)}
     assert len(keys) == 1000
     assert all(str(uuid.UUID(key)) == key and uuid.UUID(key).version == 4 for key in keys)
     assert {uuid.UUID(key).variant for key in keys} == {uuid.RFC_4122}

@@ -57,7 +57,7 @@ def test_the_ratio_is_opentelemetrys(tail: bytes, ratio: float) -> None:
 def test_what_the_caps_leave_out_is_counted() -> None:
     """Kept and left out add up to what was offered, each under its reason."""
     sampling = Sampling(1, per_second=2, keep_per_second=3)
-    sampled = sum(sampling.sample(TraceIds().new(), 0) for _ in range(10))
+    sampled = sum(sampling.sample(TraceIds().new()[0], 0) for _ in range(10))
     kept = sum(sampling.keep(Reason.LATE, 0) for _ in range(10))
     assert (sampled, kept) == (2, 3)
     assert sampling.suppressed[Reason.SAMPLED] == 8

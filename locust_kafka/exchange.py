@@ -182,11 +182,12 @@ class Exchanges:
     def _judge_all(self, messages: list[Any], received_ns: int) -> None:
         id_of, match, outlet, to_wake = self._rule.of_reply, self.correlator.match, self._outlet, self._to_wake
         plain = outlet.plain
+        outlet.ledger.replies_read += len(messages)
         for message in messages:
             if message.error() is not None:
+                outlet.ledger.replies_read -= 1
                 self._consumer_error(message.error())
                 continue
-            outlet.ledger.replies_read += 1
             try:
                 correlation_id = id_of(message)
             except Exception:  # a user's extractor

@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from locust_kafka.core.books import Books, Outcome, Verdict
+from locust_kafka.core.memory import Memory, Past
 
 REMEMBER_NS = 60_000_000_000
 REMEMBER_COUNT = 1_000_000
@@ -62,17 +63,6 @@ class Exchange:
         self.ended_ns = 0
 
 
-class Past(NamedTuple):
-    """What is remembered of an ended exchange, for the replies that may still come."""
-
-    ended_ns: int
-    outcome: Outcome
-    answered: bool
-    intended_ns: int
-    sent_ns: int
-    name: str
-
-
 E = TypeVar("E", bound=Exchange)
 
 
@@ -97,18 +87,14 @@ class Correlator(Generic[E]):
         self.failed_after_end = 0
         """Delivery failures reported for requests that had ended otherwise."""
         self._generation = generation
-        self._remember_ns = remember_ns
-        self._remember_count = remember_count
+        self._memory = Memory(remember_ns, remember_count)
+        self._remembered = self._memory.rows
         # Pending, or ended so lately that it is not compacted yet: many at a time cost a third of one by one.
         self._live: dict[bytes, E] = {}
         self._ended: list[E] = []
         # Deadlines mostly come in order (one timeout for all): those go to the queue, the others to the heap.
         self._queue: deque[E] = deque()
         self._heap: list[tuple[int, int, E]] = []
-        # Exact tuples of plain values: the garbage collector stops tracking them, a million cost it nothing.
-        self._past: dict[bytes, tuple[int, Outcome, bool, int, int, str]] = {}
-        self._past_order: deque[bytes] = deque()
-        self._evicted = 0
 
     def register(self, exchange: E) -> None:
         """Start to wait.  Call before the request leaves: a reply may beat the delivery report.
@@ -117,7 +103,7 @@ class Correlator(Generic[E]):
             CorrelationIdInUse: the id is not unique.
         """
         correlation_id, queue, books = exchange.correlation_id, self._queue, self.books
-        if correlation_id in self._live or correlation_id in self._past:
+        if correlation_id in self._live or correlation_id in self._remembered:
             self._check_free(correlation_id, exchange.sent_ns)
         self._live[correlation_id] = exchange
         if not queue or queue[-1].deadline_ns <= exchange.deadline_ns:
@@ -192,7 +178,7 @@ class Correlator(Generic[E]):
             expired.append(head)
         if len(self._ended) >= COMPACT_AT_ONCE:
             self._compact()
-        self._forget(watermark_ns)
+        self._memory.forget(watermark_ns)
         return expired
 
     def next_deadline_ns(self) -> int | None:
@@ -211,7 +197,7 @@ class Correlator(Generic[E]):
     def evicted(self) -> int:
         """Ended requests forgotten before their time, for want of room: a later reply to one is an ORPHAN."""
         self._compact()
-        return self._evicted
+        return self._memory.evicted
 
     def _head(self) -> E | None:
         """The pending request with the first deadline; drops what has ended before it."""
@@ -234,23 +220,22 @@ class Correlator(Generic[E]):
 
     def _check_free(self, correlation_id: bytes, sent_ns: int) -> None:
         self._compact()
-        past = self._past.get(correlation_id)
-        if correlation_id in self._live or (past is not None and sent_ns <= past[0] + self._remember_ns):
+        past, remember_ns = self._memory.find(correlation_id), self._memory.remember_ns
+        if correlation_id in self._live or (past is not None and sent_ns <= past.ended_ns + remember_ns):
             raise CorrelationIdInUse(
                 f"correlation id {correlation_id!r} belongs to a request that is pending or ended less than "
-                f"{self._remember_ns / 1e9:g} s ago; every request needs its own"
+                f"{remember_ns / 1e9:g} s ago; every request needs its own"
             )
 
     def _judge_by_memory(self, correlation_id: bytes, received_ns: int) -> tuple[Verdict, Past | None]:
         self._compact()
-        stored = self._past.get(correlation_id)
-        if stored is None or stored[0] + self._remember_ns < received_ns:
+        past = self._memory.find(correlation_id)
+        if past is None or past.ended_ns + self._memory.remember_ns < received_ns:
             ours = self._generation is not None and correlation_id.startswith(self._generation)
             return (Verdict.ORPHAN if ours else Verdict.FOREIGN), None
-        past = Past._make(stored)
         if past.answered:
             return Verdict.DUPLICATE, past
-        self._past[correlation_id] = (stored[0], stored[1], True, stored[3], stored[4], stored[5])
+        self._memory.answer(correlation_id)
         return (Verdict.UNEXPECTED if past.outcome == Outcome.UNDELIVERED else Verdict.LATE), past
 
     def _end(self, exchange: E, outcome: Outcome, at_ns: int) -> None:
@@ -264,25 +249,8 @@ class Correlator(Generic[E]):
 
     def _compact(self) -> None:
         """Keep of those that ended what a later reply needs."""
-        live, past, order = self._live, self._past, self._past_order
-        for exchange in self._ended:
-            correlation_id, outcome = exchange.correlation_id, exchange.outcome
-            assert outcome is not None
-            del live[correlation_id]
-            past[correlation_id] = (
-                exchange.ended_ns, outcome, outcome is _MATCHED, exchange.intended_ns, exchange.sent_ns, exchange.name,
-            )  # fmt: skip
-            order.append(correlation_id)
-        self._ended.clear()
-        while len(past) > self._remember_count:
-            if past.pop(order.popleft(), None) is not None:
-                self._evicted += 1
-
-    def _forget(self, watermark_ns: int) -> None:
-        order, past = self._past_order, self._past
-        horizon = watermark_ns - self._remember_ns
-        while order:
-            stored = past.get(order[0])
-            if stored is not None and stored[0] >= horizon:
-                return
-            past.pop(order.popleft(), None)
+        live, ended = self._live, self._ended
+        for exchange in ended:
+            del live[exchange.correlation_id]
+        self._memory.add(ended)
+        ended.clear()

@@ -49,6 +49,10 @@ class Examples:
         elif len(found) < OF_EACH:
             found.append(example)
 
+    def wants(self, kind: str) -> bool:
+        """Whether there is room for one more of this kind, which is not SLOWEST."""
+        return len(self._kinds.get(kind, ())) < OF_EACH
+
     def merge(self, others: Iterable[Example]) -> None:
         """Offer all of another process's."""
         for example in others:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,7 +16,11 @@ from typing import NamedTuple
 _TRACEPARENT = re.compile(
     rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?", re.DOTALL
 )
-_NO_SPAN = b"0" * 16
+_NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
+_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789abcdef", b"0" * 15)
+_SHAPE = b"00-" + _NO_TRACE + b"-" + _NO_SPAN + b"-00"
+# Of 32 random hex digits those that a version 4 UUID leaves free.
+_UUID_PARTS = struct.Struct("8s4sx3sx3s12s")
 
 _BLOCK = 4096
 AT_ONCE = 64
@@ -47,7 +52,18 @@ def parse_traceparent(traceparent: bytes | None) -> TraceContext | None:
 
 def trace_id_of(traceparent: bytes | None) -> bytes | None:
     """The trace id (32 lower-case hex digits) of a traceparent; None for what `parse_traceparent` refuses."""
-    match = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
+    if traceparent is None:
+        return None
+    trace_id = traceparent[3:35]
+    # Most are plain version 00: with each digit a zero they have one shape, which is seen at a third of the price.
+    if (
+        traceparent.translate(_DIGITS_TO_ZEROS) == _SHAPE
+        and traceparent.startswith(b"00-")
+        and trace_id != _NO_TRACE
+        and not traceparent.startswith(_NO_SPAN, 36)
+    ):
+        return trace_id
+    match = _TRACEPARENT.fullmatch(traceparent)
     return None if match is None else match[1]
 
 
@@ -115,9 +131,9 @@ class TraceIds:
             generation = self._entropy(4)
         self.generation = generation.hex().encode()
         """The 8 hex digits all ids of this run begin with."""
-        self._made: list[tuple[bytes, bytes, str]] = []
+        self._made: list[tuple[bytes, bytes, bytes]] = []
 
-    def new(self) -> tuple[bytes, bytes, str]:
+    def new(self) -> tuple[bytes, bytes, bytes]:
         """A new trace id (32 hex digits; its last 16 are a valid span id too), its unsampled traceparent, and a key.
 
         The key, for a request that was given none, is a random UUID as text (RFC 9562, version 4).
@@ -126,14 +142,10 @@ class TraceIds:
         while not self._made:
             digits = self._entropy(12 * AT_ONCE).hex().encode()
             ids = [self.generation + digits[at : at + 24] for at in range(0, len(digits), 24)]
-            d = self._entropy(16 * AT_ONCE).hex()
+            keys = _UUID_PARTS.iter_unpack(self._entropy(16 * AT_ONCE).hex().encode())
             self._made = [
-                (
-                    trace_id, request_traceparent(trace_id, sampled=False),
-                    f"{d[at : at + 8]}-{d[at + 8 : at + 12]}-4{d[at + 13 : at + 16]}-a{d[at + 17 : at + 20]}-"
-                    f"{d[at + 20 : at + 32]}",
-                )
-                for trace_id, at in zip(ids, range(0, len(d), 32), strict=False)
+                (trace_id, b"00-%b-%b-00" % (trace_id, trace_id[16:]), b"%b-%b-4%b-a%b-%b" % parts)
+                for trace_id, parts in zip(ids, keys, strict=False)
                 if trace_id[16:] != _NO_SPAN
-            ]  # fmt: skip
+            ]
         return self._made.pop()

@@ -89,12 +89,13 @@ class Measure:
     def _legs_of(self, exchanges: list[Live], entry: NameLedger | None) -> None:
         """Learn from matched and acknowledged exchanges what they say of the brokers' clocks, and record their legs."""
         for (there, back), group in self._by_leaders(exchanges).items():
-            stamps = [(x.delivery.timestamp(), x.reply.timestamp()) for x in group]
-            if any(a[0] != TIMESTAMP_LOG_APPEND_TIME or b[0] != TIMESTAMP_LOG_APPEND_TIME for a, b in stamps):
+            kinds, appended_ms = zip(*[x.delivery.timestamp() for x in group], strict=True)
+            reply_kinds, replied_ms = zip(*[x.reply.timestamp() for x in group], strict=True)
+            if {*kinds, *reply_kinds} != {TIMESTAMP_LOG_APPEND_TIME}:
                 self._ledger.untold = CREATE_TIME
                 continue
             sent, received = [x.sent_ns for x in group], [x.ended_ns for x in group]
-            appended, replied = [a[1] * MS for a, _ in stamps], [b[1] * MS for _, b in stamps]
+            appended, replied = [ms * MS for ms in appended_ms], [ms * MS for ms in replied_ms]
             now_ns = perf_counter_ns()
             requests, replies = self.clocks.of(there), self.clocks.of(back)
             requests.bound(now_ns, _most(appended, [x.acked_ns for x in group]), _least(appended, sent) + MS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from locust_kafka.core.books import Outcome, Verdict
-from locust_kafka.core.correlation import Past
-from locust_kafka.core.examples import SLOWEST, Example
+from locust_kafka.core.examples import OF_EACH, SLOWEST, Example
+from locust_kafka.core.memory import Past
 from locust_kafka.errors import NotReady
 from locust_kafka.kafka.place import place_of
 from locust_kafka.report import otlp_metrics
@@ -240,10 +241,8 @@ class Outlet:
         """All that can be known of these ended exchanges is known."""
         self.measure.tell(batch)
         tracer, log, legs = self.tracer, self._log, self.measure.legs
-        slower_than_ns = self.ledger.examples.slower_than_ns
-        for x in batch:
-            if x.ended_ns - x.intended_ns > slower_than_ns or x.outcome is not _MATCHED:
-                self._exemplify(x)
+        known_ns = self.ledger.examples.slower_than_ns
+        self._exemplify([x for x in batch if x.ended_ns - x.intended_ns > known_ns or x.outcome is not _MATCHED])
         if tracer is not None:
             for x in batch:
                 if x.kept is not None:
@@ -269,16 +268,18 @@ class Outlet:
             return error
         return str(complaint) if complaint else None
 
-    def _exemplify(self, exchange: Live) -> None:
-        outcome = exchange.outcome
-        assert outcome is not None
-        if not self._visible(exchange) or (outcome is _MATCHED and exchange.intended_ns < self.measure.measure_from_ns):
-            return
-        kind = SLOWEST if outcome is _MATCHED else outcome.name.lower().replace("_", " ")
-        trace_id = exchange.trace_id.decode()
-        self.ledger.examples.add(
-            Example(kind, exchange.name, exchange.latency_ns, trace_id, self.measure.legs(exchange))
-        )
+    def _exemplify(self, exchanges: list[Live]) -> None:
+        """Offer as examples: of the matched ones the slowest, of the others the first."""
+        from_ns, examples = self.measure.measure_from_ns, self.ledger.examples
+        visible = [x for x in exchanges if self._visible(x)]
+        matched = [x for x in visible if x.outcome is _MATCHED and x.intended_ns >= from_ns]
+        for x in heapq.nlargest(OF_EACH, matched, key=lambda x: x.latency_ns):
+            examples.add(Example(SLOWEST, x.name, x.latency_ns, x.trace_id.decode(), self.measure.legs(x)))
+        for x in visible:
+            if x.outcome is not None and x.outcome is not _MATCHED:
+                kind = x.outcome.name.lower().replace("_", " ")
+                if examples.wants(kind):
+                    examples.add(Example(kind, x.name, x.latency_ns, x.trace_id.decode(), self.measure.legs(x)))
 
     def _late(self, name: str, trace_id: str, latency_ns: int, intended_ns: int) -> None:
         if intended_ns >= self.measure.measure_from_ns:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from locust_kafka.core.books import Outcome, Verdict
-from locust_kafka.core.correlation import Past
 from locust_kafka.core.legs import Legs
+from locust_kafka.core.memory import Past
 from locust_kafka.core.sampling import Reason
 from locust_kafka.core.traceparent import Entropy, parse_server_timing, parse_traceparent, root_span_id
 from locust_kafka.kafka.place import place_of

@@ -12,8 +12,8 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from locust_kafka.core.books import Outcome, Verdict
-from locust_kafka.core.correlation import Past
 from locust_kafka.core.legs import Legs
+from locust_kafka.core.memory import Past
 from locust_kafka.core.sampling import Reason, Sampling
 from locust_kafka.core.traceparent import root_span_id
 from locust_kafka.settings import Settings

@@ -68,13 +68,25 @@ def test_random_bytes_are_never_given_twice(counts: list[int]) -> None:
         position += count
 
 
+@given(st.text("00f1-", min_size=54, max_size=56), st.integers(0, 54), st.sampled_from(" -gG0F\n"), st.booleans())
+def test_a_trace_id_is_read_as_the_whole_header_is(digits: str, at: int, odd: str, zeros: bool) -> None:
+    """The short look at a header accepts what the long one does, and nothing else, however near it comes."""
+    near = bytearray(b"00-" + digits.encode()[:32] + b"-" + digits.encode()[36:52] + b"-01")
+    if zeros:
+        near[36:52] = b"0" * 16
+    for header in (digits.encode(), bytes(near), bytes(near[:at]) + odd.encode() + bytes(near[at + 1 :])):
+        context = parse_traceparent(header)
+        assert trace_id_of(header) == (context.trace_id if context else None)
+
+
 def test_keys_are_uuids() -> None:
     """Version 4, variant 1, all different."""
     ids = TraceIds()
     keys = {ids.new()[2] for _ in range(1000)}
     assert len(keys) == 1000
-    assert all(str(uuid.UUID(key)) == key and uuid.UUID(key).version == 4 for key in keys)
-    assert {uuid.UUID(key).variant for key in keys} == {uuid.RFC_4122}
+    uuids = [uuid.UUID(key.decode()) for key in keys]
+    assert {str(one).encode() for one in uuids} == keys
+    assert {(one.version, one.variant) for one in uuids} == {(4, uuid.RFC_4122)}
 
 
 def test_forbidden_traceparents_are_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locust_kafka.core import correlation
+from locust_kafka.core import correlation, memory
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlation import CorrelationIdInUse, Correlator, Exchange
 from tests.pure.correlation_oracle import expected, observed, random_events
@@ -27,12 +27,12 @@ FAULTS = [
     ("time of the end is that of the look", "outcome, at_ns = Outcome.TIMED_OUT, exchange.deadline_ns", "outcome = Outcome.TIMED_OUT"),
     ("failures after the deadline count", "if at_ns > exchange.deadline_ns:", "if False:"),
     ("failures after the end count", "if exchange is None or exchange.outcome is not None:\n            self.failed", "if exchange is None:\n            self.failed"),
-    ("a match is forgotten to have come", "outcome is _MATCHED, exchange.intended_ns", "False, exchange.intended_ns"),
-    ("second late replies are late again", "(stored[0], stored[1], True,", "(stored[0], stored[1], False,"),
+    ("a match is forgotten to have come", "_MATCHED | _ANSWERED if x.outcome is _MATCHED else", ""),
+    ("second late replies are late again", "self._memory.answer(correlation_id)", "pass"),
     ("duplicates are late", "return Verdict.DUPLICATE, past", "return Verdict.LATE, past"),
     ("unexpected replies are late", "if past.outcome == Outcome.UNDELIVERED", "if False"),
-    ("nothing is forgotten by time", "stored[0] + self._remember_ns < received_ns", "False"),
-    ("forgotten an instant early", "stored[0] + self._remember_ns < received_ns", "stored[0] + self._remember_ns <= received_ns"),
+    ("nothing is forgotten by time", "past.ended_ns + self._memory.remember_ns < received_ns", "False"),
+    ("forgotten an instant early", "self._memory.remember_ns < received_ns", "self._memory.remember_ns <= received_ns"),
     ("orphans are foreign", "(Verdict.ORPHAN if ours else", "(Verdict.FOREIGN if ours else"),
     ("strangers are ours", "correlation_id.startswith(self._generation)", "True"),
     ("the heap is never expired", "if heap and (not queue or heap[0][0] < queue[0].deadline_ns):", "if False:"),
@@ -41,8 +41,8 @@ FAULTS = [
     ("registrations are not counted", "books.registered += 1", "pass"),
     ("outcomes are not counted", "self.books.outcomes[outcome] += 1", "pass"),
     ("matches are not counted", "books.outcomes[_MATCHED_AT] += 1", "pass"),
-    ("what ended lately is not remembered", "        self._compact()\n        stored =", "        stored ="),
-    ("memory is cut short", "horizon = watermark_ns - self._remember_ns", "horizon = watermark_ns - self._remember_ns // 2"),
+    ("what ended lately is not remembered", "        self._compact()\n        past = self._memory", "        past = self._memory"),
+    ("memory is cut short", "horizon, ended = now_ns - self.remember_ns", "horizon, ended = now_ns - self.remember_ns // 2"),
     ("those that wait are dropped with those that ended", "for exchange in self._queue if exchange.outcome is None)", "for exchange in self._queue if False)"),
     ("those that wait out of order are dropped", "for entry in self._heap if entry[2].outcome is None]", "for entry in self._heap if False]"),
 ]  # fmt: skip
@@ -68,7 +68,8 @@ def test_how_often_we_expire_never_shows(seed: int) -> None:
 @pytest.mark.parametrize(("what", "line", "broken"), FAULTS, ids=[fault[0] for fault in FAULTS])
 def test_planted_faults_are_caught(what: str, line: str, broken: str) -> None:
     """Each planted fault makes the oracle disagree, or a law fail, within a few hundred runs."""
-    assert line in inspect.getsource(correlation), "the planted fault no longer fits the code"
+    source = inspect.getsource(memory) + inspect.getsource(correlation)
+    assert line in source, "the planted fault no longer fits the code"
     module = _tidier(line, broken)
 
     def noticed(seed: int) -> bool:
@@ -85,8 +86,13 @@ def test_planted_faults_are_caught(what: str, line: str, broken: str) -> None:
 @functools.cache
 def _tidier(line: str = "", broken: str = "") -> types.ModuleType:
     """The correlator that tidies up after every few exchanges, so that a short run sees it; with a fault or without."""
-    source = inspect.getsource(correlation)
-    for name, value in (("COMPACT_AT_ONCE = 500", "COMPACT_AT_ONCE = 2"), ("SLACK = 1_000", "SLACK = -3")):
+    source = inspect.getsource(memory) + inspect.getsource(correlation).replace(
+        "from locust_kafka.core.memory import Memory, Past\n", ""
+    ).replace("from __future__ import annotations\n", "")
+    for name, value in (
+        ("COMPACT_AT_ONCE = 500", "COMPACT_AT_ONCE = 2"), ("SLACK = 1_000", "SLACK = -3"),
+        ("TIDY_AFTER = 10_000", "TIDY_AFTER = 0"),
+    ):  # fmt: skip
         assert name in source
         source = source.replace(name, value)
     module = types.ModuleType("tidier_correlation")

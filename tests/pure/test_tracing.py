@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
 from locust_kafka.core.books import Outcome, Verdict
-from locust_kafka.core.correlation import Past
 from locust_kafka.core.examples import OF_EACH, SLOWEST, Example, Examples
+from locust_kafka.core.memory import Past
 from locust_kafka.core.sampling import SECOND_NS, Budget, Reason, Sampling
 from locust_kafka.core.traceparent import TraceIds, parse_server_timing
 from locust_kafka.live import Live

@@ -82,7 +82,7 @@ def row(bootstrap: str, case: Case) -> str:
             "--kafka-warmup",
             "7",
         ]
-        options += ["--kafka-settle", "0", "--kafka-summary", str(path), *case.options]
+        options += ["--exit-code-on-error", "0", "--kafka-settle", "0", "--kafka-summary", str(path), *case.options]
         with locust(bootstrap, TOPICS, LOCUSTFILE, *options, PRODUCERS=case.producers, HOW=case.how) as run:
             code = run.wait()
         summary = read_summary(path)

@@ -65,7 +65,7 @@ class Live(Exchange):
         self, correlation_id: bytes, name: str, intended_ns: int, sent_ns: int, deadline_ns: int, trace_id: bytes,
         topic: str,
     ) -> None:  # fmt: skip
-        # As in Exchange; asking that to do it would cost as much as all of it.
+        # As in Exchange; a call of that would cost half as much again.
         self.correlation_id = correlation_id
         self.name = name
         self.intended_ns = intended_ns

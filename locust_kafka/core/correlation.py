@@ -89,7 +89,7 @@ class Correlator(Generic[E]):
         self._generation = generation
         self._memory = Memory(remember_ns, remember_count)
         self._remembered = self._memory.rows
-        # Pending, or ended so lately that it is not compacted yet: many at a time cost a third of one by one.
+        # Pending, or ended so lately that it is not compacted yet: that is done for many at a time, in warm code.
         self._live: dict[bytes, E] = {}
         self._ended: list[E] = []
         # Deadlines mostly come in order (one timeout for all): those go to the queue, the others to the heap.
@@ -103,8 +103,11 @@ class Correlator(Generic[E]):
             CorrelationIdInUse: the id is not unique.
         """
         correlation_id, queue, books = exchange.correlation_id, self._queue, self.books
-        if correlation_id in self._live or correlation_id in self._remembered:
+        if correlation_id in self._live:
             self._check_free(correlation_id, exchange.sent_ns)
+        for rows in self._remembered:
+            if correlation_id in rows:
+                self._check_free(correlation_id, exchange.sent_ns)
         self._live[correlation_id] = exchange
         if not queue or queue[-1].deadline_ns <= exchange.deadline_ns:
             queue.append(exchange)

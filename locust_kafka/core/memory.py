@@ -1,7 +1,8 @@
-"""What is remembered of ended requests, for the replies that may still come: plain columns, and one dict of ids.
+"""What is remembered of ended requests, for the replies that may still come: plain columns, and dicts of ids.
 
-A run of a minute at 20 000/s remembers a million of them.  Objects would cost each a third more time and memory, and
-the garbage collector would look at them; columns are filled many rows at a time.
+A minute at 17 000/s is a million of them: as objects they would need more memory and time, and the garbage collector
+would look at each.  Columns are filled many rows at a time, and forgotten a whole page at once: one dict for all, from
+which the oldest went one by one, had to be laid out anew every minute, which held the hub and took 20 MB for good.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from locust_kafka.core.books import Outcome
 
 _ANSWERED = 0x80
 _MATCHED = Outcome.MATCHED
-TIDY_AFTER = 10_000
+PAGES = 4
+"""Full pages at a time: more would be nearer to the time to remember, and cost more to look through."""
 
 
 class Ended(Protocol):
@@ -40,74 +42,99 @@ class Past(NamedTuple):
     name: str
 
 
+class _Page:
+    """Rows of some seconds."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, int] = {}
+        self.first_ns = self.last_ns = 0
+        """Ends: of the first row, and the latest."""
+        self.ended, self.intended, self.sent = array("q"), array("q"), array("q")
+        self.marks = bytearray()
+        self.names: list[str] = []
+
+    def add(self, ended: Sequence[Ended]) -> None:
+        row = len(self.ended)
+        ends = [x.ended_ns for x in ended]
+        self.first_ns, self.last_ns = self.first_ns or ends[0], max(self.last_ns, *ends)
+        self.rows.update(zip([x.correlation_id for x in ended], range(row, row + len(ended)), strict=True))
+        self.ended.extend(ends)
+        self.intended.extend([x.intended_ns for x in ended])
+        self.sent.extend([x.sent_ns for x in ended])
+        self.names.extend([x.name for x in ended])
+        self.marks.extend([_MATCHED | _ANSWERED if x.outcome is _MATCHED else x.outcome or 0 for x in ended])
+
+
 class Memory:
     """Ended requests by their ids, in the order of their ends.
 
     Args:
-        remember_ns: how long after its end a request is remembered.
-        remember_count: how many are remembered at most; the oldest go first, and are counted.
+        remember_ns: how long after its end a request is remembered, at least.
+        remember_count: how many are remembered at most; the oldest go first, a page at a time, and are counted.
     """
 
     def __init__(self, remember_ns: int, remember_count: int) -> None:
         self.evicted = 0
         """Forgotten before their time, for want of room."""
         self.remember_ns = remember_ns
+        self.rows: deque[dict[bytes, int]] = deque()
+        """The ids that are remembered, the newest page first; to look at only."""
+        self._pages: deque[_Page] = deque()  # the newest first, too
         self._remember_count = remember_count
-        self.rows: dict[bytes, int] = {}
-        """The ids that are remembered (to look at only), with the numbers of their rows, which never change."""
-        self._order: deque[bytes] = deque()
-        self._oldest = 0  # number of the row of `_order[0]`
-        self._first = 0  # number of the first row in the columns: some that are forgotten may still be there
-        self._ended, self._intended, self._sent = array("q"), array("q"), array("q")
-        self._marks = bytearray()
-        self._names: list[str] = []
+        self._page_rows = max(1, remember_count // PAGES)
+        self._count = 0
 
     def add(self, ended: Sequence[Ended]) -> None:
         """Remember these; a matched one has been answered."""
-        ids = [x.correlation_id for x in ended]
-        row = self._first + len(self._ended)
-        self.rows.update(zip(ids, range(row, row + len(ids)), strict=True))
-        self._order.extend(ids)
-        self._ended.extend([x.ended_ns for x in ended])
-        self._intended.extend([x.intended_ns for x in ended])
-        self._sent.extend([x.sent_ns for x in ended])
-        self._names.extend([x.name for x in ended])
-        self._marks.extend([_MATCHED | _ANSWERED if x.outcome is _MATCHED else x.outcome or 0 for x in ended])
-        while len(self.rows) > self._remember_count:
-            self.evicted += self._drop_oldest()
+        at = 0
+        while at < len(ended):
+            page = self._page(ended[at].ended_ns)
+            some = ended[at : at + self._page_rows - len(page.ended)]
+            page.add(some)
+            at += len(some)
+            self._count += len(some)
+            while self._count > self._remember_count:
+                self.evicted += self._drop_oldest()
 
     def find(self, correlation_id: bytes) -> Past | None:
         """What is remembered of it, long ago or not."""
-        row = self.rows.get(correlation_id)
-        if row is None:
-            return None
-        at = row - self._first
-        mark = self._marks[at]
-        return Past(
-            self._ended[at], Outcome(mark & ~_ANSWERED), mark >= _ANSWERED, self._intended[at], self._sent[at],
-            self._names[at],
-        )  # fmt: skip
+        for page in self._pages:
+            at = page.rows.get(correlation_id)
+            if at is not None:
+                mark = page.marks[at]
+                return Past(
+                    page.ended[at], Outcome(mark & ~_ANSWERED), mark >= _ANSWERED, page.intended[at], page.sent[at],
+                    page.names[at],
+                )  # fmt: skip
+        return None
 
     def answer(self, correlation_id: bytes) -> None:
         """Its first reply has come."""
-        self._marks[self.rows[correlation_id] - self._first] |= _ANSWERED
+        for page in self._pages:
+            at = page.rows.get(correlation_id)
+            if at is not None:
+                page.marks[at] |= _ANSWERED
+                return
 
     def forget(self, now_ns: int) -> None:
-        """Let go of what ended too long ago."""
-        horizon, ended = now_ns - self.remember_ns, self._ended
-        while self._order and ended[self._oldest - self._first] < horizon:
+        """Let go of pages on which all ended too long ago."""
+        while self._pages and self._pages[-1].last_ns < now_ns - self.remember_ns:
             self._drop_oldest()
-        dead = self._oldest - self._first
-        if dead > TIDY_AFTER and dead > len(self._order):  # not each time: it moves all that stay
-            for column in (self._ended, self._intended, self._sent, self._marks, self._names):
-                del column[:dead]
-            self._first = self._oldest
 
-    def _drop_oldest(self) -> bool:
-        """Whether a request was forgotten by it: its id may have been registered again and be remembered anew."""
-        correlation_id, row = self._order.popleft(), self._oldest
-        self._oldest += 1
-        if self.rows.get(correlation_id) != row:
-            return False
-        del self.rows[correlation_id]
-        return True
+    def _page(self, ended_ns: int) -> _Page:
+        """The page to write on: a new one when the newest is full, or spans its part of the time."""
+        if self._pages:
+            newest = self._pages[0]
+            if len(newest.ended) < self._page_rows and ended_ns - newest.first_ns <= self.remember_ns // PAGES:
+                return newest
+        page = _Page()
+        self._pages.appendleft(page)
+        self.rows.appendleft(page.rows)
+        return page
+
+    def _drop_oldest(self) -> int:
+        """How many were forgotten by it."""
+        page = self._pages.pop()
+        self.rows.pop()
+        self._count -= len(page.ended)
+        return len(page.ended)

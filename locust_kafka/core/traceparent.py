@@ -55,7 +55,7 @@ def trace_id_of(traceparent: bytes | None) -> bytes | None:
     if traceparent is None:
         return None
     trace_id = traceparent[3:35]
-    # Most are plain version 00: with each digit a zero they have one shape, which is seen at a third of the price.
+    # Most are plain version 00: with each digit a zero they have one shape, which is seen sooner than matched.
     if (
         traceparent.translate(_DIGITS_TO_ZEROS) == _SHAPE
         and traceparent.startswith(b"00-")

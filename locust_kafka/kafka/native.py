@@ -24,7 +24,7 @@ allocate_lock: Callable[[], Any] = monkey.get_original("_thread", "allocate_lock
 
 
 class Bell:
-    """Wakes one greenlet: gevent's Event for a single listener, at a fifth of the price."""
+    """Wakes one greenlet: gevent's Event for a single listener, without its timeouts and links."""
 
     def __init__(self) -> None:
         self._rung = False

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("locust_kafka")
 
 FOLD_AT_ONCE = 200
-"""Exchanges counted in one go, if they come fast: one by one costs three times as much, but each go holds the hub."""
+"""Exchanges counted in one go, if they come fast: more would be cheaper still, but each go holds the hub."""
 
 _MATCHED, _TIMED_OUT = Outcome.MATCHED, Outcome.TIMED_OUT
 _MATCHED_AT, _MATCH_AT = int(Outcome.MATCHED), int(Verdict.MATCH)

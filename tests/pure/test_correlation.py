@@ -42,7 +42,7 @@ FAULTS = [
     ("outcomes are not counted", "self.books.outcomes[outcome] += 1", "pass"),
     ("matches are not counted", "books.outcomes[_MATCHED_AT] += 1", "pass"),
     ("what ended lately is not remembered", "        self._compact()\n        past = self._memory", "        past = self._memory"),
-    ("memory is cut short", "horizon, ended = now_ns - self.remember_ns", "horizon, ended = now_ns - self.remember_ns // 2"),
+    ("memory is cut short", "last_ns < now_ns - self.remember_ns:", "last_ns < now_ns - self.remember_ns // 2:"),
     ("those that wait are dropped with those that ended", "for exchange in self._queue if exchange.outcome is None)", "for exchange in self._queue if False)"),
     ("those that wait out of order are dropped", "for entry in self._heap if entry[2].outcome is None]", "for entry in self._heap if False]"),
 ]  # fmt: skip
@@ -90,8 +90,7 @@ def _tidier(line: str = "", broken: str = "") -> types.ModuleType:
         "from locust_kafka.core.memory import Memory, Past\n", ""
     ).replace("from __future__ import annotations\n", "")
     for name, value in (
-        ("COMPACT_AT_ONCE = 500", "COMPACT_AT_ONCE = 2"), ("SLACK = 1_000", "SLACK = -3"),
-        ("TIDY_AFTER = 10_000", "TIDY_AFTER = 0"),
+        ("COMPACT_AT_ONCE = 500", "COMPACT_AT_ONCE = 2"), ("SLACK = 1_000", "SLACK = -3"), ("PAGES = 4", "PAGES = 2"),
     ):  # fmt: skip
         assert name in source
         source = source.replace(name, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 import types
+from typing import Any
 
 import pytest
 
@@ -14,85 +15,87 @@ from locust_kafka.core.correlation import Exchange
 
 REMEMBER_NS = 50
 MOST = 12
+IDS = 20
 
 FAULTS = [
-    ("a row is another's after tidying up", "self._first = self._oldest", "self._first = self._oldest + 1"),
-    ("one that came again is forgotten with its former self", "if self.rows.get(correlation_id) != row:", "if False:"),
-    ("the wrong row is answered", "self._marks[self.rows[correlation_id] - self._first] |=", "self._marks[0] |="),
-    ("columns are tidied, names are not", "self._marks, self._names):", "self._marks):"),
-    ("forgotten too late", "< horizon:", "< horizon - 1:"),
-    ("forgotten too early", "< horizon:", "<= horizon:"),
-    ("too many are kept", "> self._remember_count:", "> self._remember_count + 1:"),
+    ("a row is found on an older page first", "self._pages.appendleft(page)", "self._pages.append(page)"),
+    ("the wrong row is answered", "page.marks[at] |= _ANSWERED", "page.marks[0] |= _ANSWERED"),
+    ("a page's rows begin at one", "range(row, row + len(ended))", "range(row + 1, row + 1 + len(ended))"),
+    ("a page is dropped while some of it is to stay", "self._pages[-1].last_ns < now_ns", "self._pages[-1].first_ns < now_ns"),
+    ("forgotten too early", "last_ns < now_ns - self.remember_ns:", "last_ns < now_ns - self.remember_ns // 2:"),
+    ("never forgotten", "self._pages[-1].last_ns < now_ns", "self._pages[-1].last_ns < 0 * now_ns"),
+    ("a page lasts for ever", "newest.first_ns <= self.remember_ns // PAGES", "newest.first_ns <= 1 << 60"),
+    ("too many are kept", "self._count > self._remember_count:", "self._count > 2 * self._remember_count:"),
     ("evictions are not counted", "self.evicted += self._drop_oldest()", "self._drop_oldest()"),
-]
+    ("ids are dropped from the wrong end", "self.rows.pop()", "self.rows.popleft()"),
+]  # fmt: skip
 
 
 def lives(module: types.ModuleType, seed: int) -> bool:
-    """Whether one random life of a memory that tidies up at once agrees with a plain list of what it was given."""
+    """Whether one random life of a memory agrees with a plain list of what it was given."""
     rng = random.Random(seed)
     remembered = module.Memory(REMEMBER_NS, MOST)
-    plain: list[list[object]] = []  # [id, ended, outcome, answered, intended, sent, name], oldest first
-    now = evicted = 0
+    span, forgets = REMEMBER_NS // module.PAGES, rng.random() < 0.7
+    plain: list[tuple[bytes, Any]] = []  # oldest first
+    now = forgot = added = 0
     for _ in range(rng.randrange(60)):
         now += rng.randrange(20)
-        batch = [_exchange(rng, now) for _ in range(rng.choice((0, 1, 3)))]
-        batch = list({x.correlation_id: x for x in batch}.values())
-        for x in batch:
-            plain = [row for row in plain if row[0] != x.correlation_id]
+        batch = list(
+            {x.correlation_id: x for x in (_exchange(rng, now) for _ in range(rng.choice((0, 1, 3))))}.values()
+        )
         remembered.add(batch)
-        plain += [
-            [x.correlation_id, now, x.outcome, x.outcome is Outcome.MATCHED, x.intended_ns, x.sent_ns, x.name]
-            for x in batch
-        ]
-        evicted += max(0, len(plain) - MOST)
-        plain = plain[-MOST:]
-        if plain and rng.random() < 0.3:
-            row = rng.choice(plain)
-            remembered.answer(row[0])
-            row[3] = True
-        if rng.random() < 0.5:
+        added += len(batch)
+        plain += [(x.correlation_id, _past(module, x)) for x in batch]
+        if forgets and rng.random() < 0.5:
             remembered.forget(now)
-            plain = [row for row in plain if row[1] >= now - REMEMBER_NS]  # type: ignore[operator]
-        known = {row[0]: tuple(row[1:]) for row in plain}
-        for number in range(30):
-            found = remembered.find(b"%d" % number)
-            if (None if found is None else tuple(found)) != known.get(b"%d" % number):
+            forgot = now
+        answered = b"%d" % rng.randrange(IDS)
+        if rng.random() < 0.3 and remembered.find(answered) is not None:
+            remembered.answer(answered)
+            at = max(at for at, (name, _) in enumerate(plain) if name == answered)
+            plain[at] = answered, plain[at][1]._replace(answered=True)
+        for number in range(IDS):
+            name = b"%d" % number
+            found, known = remembered.find(name), [(at, past) for at, (one, past) in enumerate(plain) if one == name]
+            if (found is not None) != any(name in rows for rows in remembered.rows):
                 return False
-            if (b"%d" % number in remembered.rows) != (b"%d" % number in known):
+            if found is None:
+                # It may be gone when its time has passed, or when it is not among the newest.
+                if (
+                    known
+                    and known[-1][1].ended_ns >= forgot - REMEMBER_NS
+                    and known[-1][0] >= len(plain) - MOST + MOST // 4
+                ):
+                    return False
+            elif not known or found != known[-1][1] or found.ended_ns < forgot - REMEMBER_NS - span:
                 return False
-    return bool(remembered.evicted == evicted)
+    kept = sum(len(rows) for rows in remembered.rows)
+    return kept <= MOST and (forgets or remembered.evicted >= added - MOST) and remembered.evicted <= added - kept
+
+
+def _past(module: types.ModuleType, x: Exchange) -> Any:
+    outcome = x.outcome
+    return module.Past(x.ended_ns, outcome, outcome is Outcome.MATCHED, x.intended_ns, x.sent_ns, x.name)
 
 
 def _exchange(rng: random.Random, now: int) -> Exchange:
-    exchange = Exchange(b"%d" % rng.randrange(30), rng.choice("ab"), now - 9, now - rng.randrange(9), now + 100)
+    exchange = Exchange(b"%d" % rng.randrange(IDS), rng.choice("ab"), now - 9, now - rng.randrange(9), now + 100)
     exchange.outcome, exchange.ended_ns = rng.choice(list(Outcome)), now
     return exchange
 
 
-def _tidier(line: str = "", broken: str = "") -> types.ModuleType:
-    source = inspect.getsource(memory)
-    assert line in source, "the planted fault no longer fits the code"
-    assert "TIDY_AFTER = 10_000" in source
-    module = types.ModuleType("tidier_memory")
-    source = (
-        source.replace("TIDY_AFTER = 10_000", "TIDY_AFTER = 0").replace(line, broken)
-        if line
-        else source.replace("TIDY_AFTER = 10_000", "TIDY_AFTER = 0")
-    )
-    exec(compile(source, "tidier", "exec"), module.__dict__)
-    return module
-
-
-@pytest.mark.parametrize("module", [memory, _tidier()], ids=["as it is", "tidying up at once"])
-def test_the_memory_agrees_with_a_plain_list(module: types.ModuleType) -> None:
+def test_the_memory_agrees_with_a_plain_list() -> None:
     """Whatever ends, is answered, forgotten, evicted or comes again under the same id, what is found is what was put."""
-    assert all(lives(module, seed) for seed in range(300))
+    assert all(lives(memory, seed) for seed in range(300))
 
 
 @pytest.mark.parametrize(("what", "line", "broken"), FAULTS, ids=[fault[0] for fault in FAULTS])
 def test_planted_faults_are_caught(what: str, line: str, broken: str) -> None:
     """Each planted fault makes some random life disagree."""
-    module = _tidier(line, broken)
+    source = inspect.getsource(memory)
+    assert line in source, "the planted fault no longer fits the code"
+    module = types.ModuleType("broken_memory")
+    exec(compile(source.replace(line, broken), "broken", "exec"), module.__dict__)
 
     def noticed(seed: int) -> bool:
         try:

@@ -232,20 +232,12 @@ class KafkaClient:
         exchange = Live(correlation_id, name or topic, intended_ns, now_ns, deadline_ns, trace_id, topic)
         exchange.key, exchange.waiter = key, waiter
         if until_ack or deferred or sampled or check is not None:
-            exchange.until_ack, exchange.deferred, exchange.sampled, exchange.check = (
-                until_ack,
-                deferred,
-                sampled,
-                check,
-            )
+            exchange.until_ack, exchange.deferred = until_ack, deferred
+            exchange.sampled, exchange.check = sampled, check
         if outlet.statistics.listened:
             exchange.context = self._user.context()
         run.exchanges.register(exchange)
-        try:
-            self._produce(exchange, value, all_headers)
-        except BaseException:
-            exchange.deferred = False  # the user is gone: nobody is left to report the row
-            raise
+        self._produce(exchange, value, all_headers)
         return exchange
 
     def _get_ready(self) -> None:
@@ -286,7 +278,7 @@ class KafkaClient:
         except KafkaException as refused:
             run.exchanges.not_sent(exchange, refused.args[0].str())
         except BaseException:
-            exchange.deferred = False
+            exchange.deferred = False  # the user is gone: nobody is left to report the row
             run.exchanges.not_sent(exchange, "its user was stopped before it was sent")
             raise
 

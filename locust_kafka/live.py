@@ -90,8 +90,3 @@ class Live(Exchange):
     def verdict(self) -> Verdict | None:
         """Of the reply that ended it; None when none did."""
         return _MATCH if self.outcome is _MATCHED else self.late_verdict
-
-    @property
-    def complete(self) -> bool:
-        """Whether all that there will be to tell of it is known, once it has ended."""
-        return self.acked_ns > 0 or self.reportless or bool(self.failure)

@@ -30,7 +30,7 @@ def prepare_process() -> None:
     """Have the interpreter switch threads soon, and collect seldom and little.
 
     Also have `inspect` make up its mind now about all modules: Locust asks it who stops the run, before it tells
-    anybody, and the first answer held the hub for 20 to 60 ms, while arrivals were still due.
+    anybody, and the first answer held the hub for 20 ms and more, while arrivals were still due.
     """
     inspect.stack()
     sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -2,7 +2,7 @@
 
 A minute at 17 000/s is a million of them: as objects they would need more memory and time, and the garbage collector
 would look at each.  Columns are filled many rows at a time, and forgotten a whole page at once: one dict for all, from
-which the oldest went one by one, had to be laid out anew every minute, which held the hub and took 20 MB for good.
+which the oldest went one by one, had to be laid out anew now and then, which took 20 MB for good.
 """
 
 from __future__ import annotations
@@ -98,28 +98,29 @@ class Memory:
 
     def find(self, correlation_id: bytes) -> Past | None:
         """What is remembered of it, long ago or not."""
-        for page in self._pages:
-            at = page.rows.get(correlation_id)
-            if at is not None:
-                mark = page.marks[at]
-                return Past(
-                    page.ended[at], Outcome(mark & ~_ANSWERED), mark >= _ANSWERED, page.intended[at], page.sent[at],
-                    page.names[at],
-                )  # fmt: skip
-        return None
+        page = self._page_of(correlation_id)
+        if page is None:
+            return None
+        at = page.rows[correlation_id]
+        mark = page.marks[at]
+        return Past(
+            page.ended[at], Outcome(mark & ~_ANSWERED), mark >= _ANSWERED, page.intended[at], page.sent[at],
+            page.names[at],
+        )  # fmt: skip
 
     def answer(self, correlation_id: bytes) -> None:
-        """Its first reply has come."""
-        for page in self._pages:
-            at = page.rows.get(correlation_id)
-            if at is not None:
-                page.marks[at] |= _ANSWERED
-                return
+        """Its first reply has come; it is remembered."""
+        page = self._page_of(correlation_id)
+        if page is not None:
+            page.marks[page.rows[correlation_id]] |= _ANSWERED
 
     def forget(self, now_ns: int) -> None:
         """Let go of pages on which all ended too long ago."""
         while self._pages and self._pages[-1].last_ns < now_ns - self.remember_ns:
             self._drop_oldest()
+
+    def _page_of(self, correlation_id: bytes) -> _Page | None:
+        return next((page for page in self._pages if correlation_id in page.rows), None)
 
     def _page(self, ended_ns: int) -> _Page:
         """The page to write on: a new one when the newest is full, or spans its part of the time."""

@@ -78,7 +78,7 @@ class RequestProducer(Generic[T]):
     ) -> None:
         """Produce, and note the delivery on `whose`; from a greenlet.
 
-        The hub is told only when somebody waits for it, or it failed: each time would cost more than all the rest.
+        The hub is told only when somebody waits for it, or it failed: waking it costs more than the note.
 
         Args:
             whose: the request's exchange.

@@ -125,8 +125,8 @@ class Outlet:
         # A reply can beat its request's ack: what is told waits for the ack, so that none is said never to have come.
         complete: list[Live] = []
         unacked: list[Live] = []
-        for exchange in (*self._unacked, *matched, *ended):
-            (complete if exchange.acked_ns or exchange.complete else unacked).append(exchange)
+        for x in (*self._unacked, *matched, *ended):
+            (complete if x.acked_ns or x.failure or x.reportless else unacked).append(x)
         self._unacked = unacked
         self._tell(complete)
 

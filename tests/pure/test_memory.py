@@ -12,6 +12,7 @@ import pytest
 from locust_kafka.core import memory
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.correlation import Exchange
+from tests.pure.planted import planted
 
 REMEMBER_NS = 50
 MOST = 12
@@ -19,7 +20,7 @@ IDS = 20
 
 FAULTS = [
     ("a row is found on an older page first", "self._pages.appendleft(page)", "self._pages.append(page)"),
-    ("the wrong row is answered", "page.marks[at] |= _ANSWERED", "page.marks[0] |= _ANSWERED"),
+    ("the wrong row is answered", "page.marks[page.rows[correlation_id]] |= _ANSWERED", "page.marks[0] |= _ANSWERED"),
     ("a page's rows begin at one", "range(row, row + len(ended))", "range(row + 1, row + 1 + len(ended))"),
     ("a page is dropped while some of it is to stay", "self._pages[-1].last_ns < now_ns", "self._pages[-1].first_ns < now_ns"),
     ("forgotten too early", "last_ns < now_ns - self.remember_ns:", "last_ns < now_ns - self.remember_ns // 2:"),
@@ -92,10 +93,7 @@ def test_the_memory_agrees_with_a_plain_list() -> None:
 @pytest.mark.parametrize(("what", "line", "broken"), FAULTS, ids=[fault[0] for fault in FAULTS])
 def test_planted_faults_are_caught(what: str, line: str, broken: str) -> None:
     """Each planted fault makes some random life disagree."""
-    source = inspect.getsource(memory)
-    assert line in source, "the planted fault no longer fits the code"
-    module = types.ModuleType("broken_memory")
-    exec(compile(source.replace(line, broken), "broken", "exec"), module.__dict__)
+    module = planted(inspect.getsource(memory), (line, broken))
 
     def noticed(seed: int) -> bool:
         try:

@@ -2,5 +2,6 @@
 
 from locust_kafka.embedded.broker import EmbeddedKafka
 from locust_kafka.embedded.errors import EmbeddedKafkaError
+from locust_kafka.embedded.node import Listener
 
-__all__ = ["EmbeddedKafka", "EmbeddedKafkaError"]
+__all__ = ["EmbeddedKafka", "EmbeddedKafkaError", "Listener"]

@@ -11,7 +11,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,25 +21,10 @@ from confluent_kafka.admin import AdminClient
 from locust_kafka.embedded.errors import EmbeddedKafkaError
 from locust_kafka.embedded.jars import Report, kafka_jars
 from locust_kafka.embedded.java import find_java
+from locust_kafka.embedded.node import CONTROLLER, HOST, PLAINTEXT, Listener, Node, server_properties
 
 START_TIMEOUT_S = 90.0
-HOST = "127.0.0.1"
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-
-
-@dataclass
-class _Node:
-    """One broker's place: its ports, its folder and the supervisor that keeps it."""
-
-    number: int
-    port: int
-    controller_port: int
-    folder: Path
-    supervisor: subprocess.Popen[bytes] | None = field(default=None)
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "broker.log"
 
 
 class EmbeddedKafka:
@@ -51,6 +35,7 @@ class EmbeddedKafka:
     Args:
         brokers: 1, or 3 for replication factor 3 and min.insync.replicas 2.
         config: broker settings on top of ours (`server.properties` names).
+        listeners: more listeners of each broker, by name (upper case); each gets a free port of its own.
         port: the (first) broker's port; 0 takes a free one.
         for_load: let the JVM compile for speed; by default it starts quickly and stays slower.
         report: is told in lines what takes long (the first download); standard error by default.
@@ -61,6 +46,7 @@ class EmbeddedKafka:
         brokers: int = 1,
         config: Mapping[str, str] | None = None,
         *,
+        listeners: Mapping[str, Listener] | None = None,
         port: int = 0,
         report: Report | None = None,
         for_load: bool = False,
@@ -69,16 +55,21 @@ class EmbeddedKafka:
             raise EmbeddedKafkaError(f"brokers={brokers}: an embedded cluster has 1 broker or 3")
         self._count = brokers
         self._config = dict(config or {})
+        self._listeners = dict(listeners or {})
         self._port = port
         self._jit = [] if for_load else ["-XX:TieredStopAtLevel=1"]
         self._report = report or (lambda line: print(line, file=sys.stderr, flush=True))
         self._folder: Path | None = None
-        self._nodes: list[_Node] = []
+        self._nodes: list[Node] = []
 
     @property
     def bootstrap(self) -> str:
-        """`host:port,…` for `bootstrap.servers`."""
-        return ",".join(f"{HOST}:{node.port}" for node in self._nodes)
+        """`host:port,…` for `bootstrap.servers`, without credentials."""
+        return self.bootstrap_of(PLAINTEXT)
+
+    def bootstrap_of(self, listener: str) -> str:
+        """`host:port,…` of one listener by its name, whatever it advertises."""
+        return ",".join(f"{HOST}:{node.ports[listener]}" for node in self._nodes)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -91,9 +82,13 @@ class EmbeddedKafka:
     def start(self) -> Self:
         """Fetch what is missing, start the brokers and wait until they answer.
 
+        After `stop()` it starts a new cluster: without the old data, and on new ports unless one was given.
+
         Raises:
-            EmbeddedKafkaError: no Java, no jars, a port taken, or no answer within 90 s.
+            EmbeddedKafkaError: it runs already, no Java, no jars, a port taken, or no answer within 90 s.
         """
+        if self._folder is not None:
+            raise EmbeddedKafkaError(f"This embedded Kafka runs already on {self.bootstrap}: stop it first")
         java = find_java()
         class_path = ":".join(str(jar) for jar in kafka_jars(self._report))
         self._folder = Path(tempfile.mkdtemp(prefix="locust-kafka-"))
@@ -132,20 +127,21 @@ class EmbeddedKafka:
                 raise EmbeddedKafkaError(f"Kafka broker {node.number} (port {node.port}) has ended: {words}")
 
     def _lay_out(self, folder: Path) -> None:
-        ports = _free_ports(2 * self._count)
-        for index in range(self._count):
-            place = folder / f"broker-{index + 1}"
+        if self._port and _listens(self._port):
+            raise EmbeddedKafkaError(f"port {self._port} is taken: stop what listens there, or choose another")
+        names = [PLAINTEXT, CONTROLLER, *self._listeners]
+        ports = iter(_free_ports(len(names) * self._count))
+        self._nodes = []  # those of an earlier start are gone
+        for number in range(1, self._count + 1):
+            place = folder / f"broker-{number}"
             place.mkdir()
-            self._nodes.append(_Node(index + 1, ports[2 * index], ports[2 * index + 1], place))
+            self._nodes.append(Node(number, {name: next(ports) for name in names}, place))
         if self._port:
-            if _listens(self._port):
-                raise EmbeddedKafkaError(f"port {self._port} is taken: stop what listens there, or choose another")
-            self._nodes[0].port = self._port
-        voters = ",".join(f"{node.number}@{HOST}:{node.controller_port}" for node in self._nodes)
+            self._nodes[0].ports[PLAINTEXT] = self._port
+        voters = ",".join(f"{node.number}@{HOST}:{node.ports[CONTROLLER]}" for node in self._nodes)
         for node in self._nodes:
-            settings = _server_properties(node, voters, self._count) | self._config
-            text = "".join(f"{name}={value}\n" for name, value in settings.items())
-            (node.folder / "server.properties").write_text(text)
+            settings = server_properties(node, voters, self._count, self._listeners) | self._config
+            node.properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def _launch(self, java: str, class_path: str) -> None:
         # Kafka's ids are base64; one that began with a dash would be taken for an option.
@@ -160,12 +156,11 @@ class EmbeddedKafka:
         format_command = [*common, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]
         heap = "-Xmx512m" if self._count == 1 else "-Xmx384m"
         for node in self._nodes:
-            properties = str(node.folder / "server.properties")
-            done = subprocess.run([*format_command, properties], capture_output=True, text=True, check=False)
+            done = subprocess.run([*format_command, str(node.properties)], capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise EmbeddedKafkaError(f"Kafka refused its settings: {_last_words(done.stdout + done.stderr)}")
         for node in self._nodes:
-            broker = [*common[:1], heap, *common[1:], "kafka.Kafka", str(node.folder / "server.properties")]
+            broker = [*common[:1], heap, *common[1:], "kafka.Kafka", str(node.properties)]
             node.supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_SUPERVISOR), str(node.folder), str(node.log), *broker],
                 stdin=subprocess.PIPE,
@@ -191,32 +186,6 @@ class EmbeddedKafka:
         self.check()
         if time.monotonic() > deadline:
             raise EmbeddedKafkaError(f"Kafka did not answer on {self.bootstrap} within {START_TIMEOUT_S:.0f} s")
-
-
-def _server_properties(node: _Node, voters: str, brokers: int) -> dict[str, str]:
-    replicas, in_sync = (3, 2) if brokers == 3 else (1, 1)
-    return {
-        "process.roles": "broker,controller",
-        "node.id": str(node.number),
-        "controller.quorum.voters": voters,
-        "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "log.dirs": str(node.folder / "data"),
-        "default.replication.factor": str(replicas),
-        "min.insync.replicas": str(in_sync),
-        "offsets.topic.replication.factor": str(replicas),
-        "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": str(replicas),
-        "transaction.state.log.min.isr": str(in_sync),
-        "share.coordinator.state.topic.replication.factor": str(replicas),
-        "share.coordinator.state.topic.min.isr": str(in_sync),
-        # A load test asks for its topics; a misspelt name must not create one.
-        "auto.create.topics.enable": "false",
-        # Groups of one process form at once: nothing to wait for.
-        "group.initial.rebalance.delay.ms": "0",
-    }
 
 
 def _free_ports(count: int) -> list[int]:

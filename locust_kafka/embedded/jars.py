@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from locust_kafka.embedded.errors import EmbeddedKafkaError
+from locust_kafka.embedded.lock import exclusive
 
 if TYPE_CHECKING:
     from jgo.env import Environment
@@ -20,6 +21,7 @@ COORDINATES = (
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
     "+org.slf4j:slf4j-simple:1.7.36"
 )
+_NEEDS_JGO = "The embedded broker needs the package jgo: pip install 'locust-kafka[embedded]'"
 
 Report = Callable[[str], None]
 
@@ -28,13 +30,30 @@ def kafka_jars(report: Report) -> list[Path]:
     """Return the class path of Apache Kafka, fetched on first use into the Maven and jgo caches.
 
     A jar with the wrong checksum (a download that broke off leaves one) is thrown away and fetched once more.
+    One process at a time does this: two that wrote the same empty cache would spoil each other's files.
 
     Args:
-        report: is told in short lines how the download goes; not called when all is cached.
+        report: is told in short lines how the download goes, or that another process holds the cache; not called when
+            all is cached and nobody else looks.
 
     Raises:
-        EmbeddedKafkaError: jgo is missing, the download failed, or a checksum does not match.
+        EmbeddedKafkaError: jgo is missing, the download failed, a checksum does not match, or another process held the
+            cache for too long.
     """
+    waiting = f"Another process checks or fetches Apache Kafka {KAFKA_VERSION}; waiting until it has done so ..."
+    with exclusive(_lock_file(), lambda: report(waiting)):
+        return _verified_jars(report)
+
+
+def _lock_file() -> Path:
+    try:
+        from jgo.constants import default_jgo_cache  # imported late: an optional extra
+    except ImportError as missing:
+        raise EmbeddedKafkaError(_NEEDS_JGO) from missing
+    return Path(default_jgo_cache()) / "locust-kafka.lock"
+
+
+def _verified_jars(report: Report) -> list[Path]:
     expected = _committed_checksums()
     environment = _resolve(report, expected)
     broken = _broken(environment.all_jars, expected)
@@ -63,13 +82,9 @@ def _broken(jars: list[Path], expected: dict[str, str]) -> set[str]:
 
 
 def _resolve(report: Report, expected: dict[str, str]) -> Environment:
-    try:
-        import jgo  # imported late: an optional extra
-        from jgo.maven import PythonResolver
-    except ImportError as missing:
-        raise EmbeddedKafkaError(
-            "The embedded broker needs the package jgo: pip install 'locust-kafka[embedded]'"
-        ) from missing
+    import jgo
+    from jgo.maven import PythonResolver
+
     progress = _Progress(report, total=len(expected))
     try:
         return jgo.build(COORDINATES, resolver=PythonResolver(progress_callback=progress.one_file))

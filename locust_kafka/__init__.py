@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from locust_kafka.client import KafkaClient
-    from locust_kafka.install import set_rate
-    from locust_kafka.reply import CheckedReply, Reply, Sent
-    from locust_kafka.user import KafkaUser
+    from locust_kafka.plugin.client import KafkaClient
+    from locust_kafka.plugin.events import set_rate
+    from locust_kafka.plugin.reply import CheckedReply, Reply, Sent
+    from locust_kafka.plugin.user import KafkaUser
 
 __all__ = ["CheckedReply", "KafkaClient", "KafkaUser", "Reply", "Sent", "set_rate"]
 
 _HOMES = {
-    "KafkaClient": "locust_kafka.client",
-    "KafkaUser": "locust_kafka.user",
-    "CheckedReply": "locust_kafka.reply",
-    "Reply": "locust_kafka.reply",
-    "Sent": "locust_kafka.reply",
-    "set_rate": "locust_kafka.install",
+    "KafkaClient": "locust_kafka.plugin.client",
+    "KafkaUser": "locust_kafka.plugin.user",
+    "CheckedReply": "locust_kafka.plugin.reply",
+    "Reply": "locust_kafka.plugin.reply",
+    "Sent": "locust_kafka.plugin.reply",
+    "set_rate": "locust_kafka.plugin.events",
 }
 
 

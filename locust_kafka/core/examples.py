@@ -8,7 +8,7 @@ from typing import NamedTuple
 from locust_kafka.core.legs import Legs
 
 SLOWEST = "slowest"
-OF_EACH = 3
+EXAMPLES_PER_KIND = 3
 
 
 class Example(NamedTuple):
@@ -30,7 +30,7 @@ class Example(NamedTuple):
 
 
 class Examples:
-    """Keeps OF_EACH of every kind: of the slowest the slowest, of the others the first."""
+    """Keeps EXAMPLES_PER_KIND of every kind: of the slowest the slowest, of the others the first."""
 
     def __init__(self) -> None:
         self.slower_than_ns = 0
@@ -43,22 +43,22 @@ class Examples:
         if example.kind == SLOWEST:
             found.append(example)
             found.sort(key=lambda kept: -kept.latency_ns)
-            del found[OF_EACH:]
-            if len(found) == OF_EACH:
+            del found[EXAMPLES_PER_KIND:]
+            if len(found) == EXAMPLES_PER_KIND:
                 self.slower_than_ns = found[-1].latency_ns
-        elif len(found) < OF_EACH:
+        elif len(found) < EXAMPLES_PER_KIND:
             found.append(example)
 
     def wants(self, kind: str) -> bool:
         """Whether there is room for one more of this kind, which is not SLOWEST."""
-        return len(self._kinds.get(kind, ())) < OF_EACH
+        return len(self._kinds.get(kind, ())) < EXAMPLES_PER_KIND
 
     def merge(self, others: Iterable[Example]) -> None:
         """Offer all of another process's."""
         for example in others:
             self.add(example)
 
-    def forget_slowest(self) -> None:
+    def reset_slowest(self) -> None:
         """The latencies begin anew."""
         self._kinds.pop(SLOWEST, None)
         self.slower_than_ns = 0

@@ -15,13 +15,13 @@ from locust_kafka.core.latency import LatencySeries
 MS = 1_000_000
 TENTH = 10
 HUNDREDTH = 100
-FINEST_NS = MS
+MIN_LAG_NS = MS
 """Below that no lag is held against the generator: timers and threads are no more exact than that."""
-HUB_FINEST_NS = 5 * MS
+MIN_HUB_LAG_NS = 5 * MS
 """The same for a hub at work: in the closed model its lag delays the next request, not a latency."""
 SATURATED = 0.95
 """Of a core used by the hub's thread: it has nothing left to be on time with."""
-LEAST_NS = 2_000_000_000
+MIN_WATCHED_NS = 2_000_000_000
 """A shorter look says nothing."""
 STALLS = 20
 HUB_EVERY_NS = 10 * MS
@@ -67,10 +67,10 @@ class Health:
         """Begin anew."""
         self.__init__()  # type: ignore[misc] # what it is at the start, in the same place
 
-    def fold(self) -> None:
+    def aggregate(self) -> None:
         """Count what was recorded."""
         for name in SERIES:
-            getattr(self, name).fold()
+            getattr(self, name).aggregate()
 
     def stalled(self, stall: Stall) -> None:
         """Note a stall, if it is among the longest."""
@@ -109,13 +109,13 @@ class Health:
 
 def findings(health: Health, p99_ns: int, *, open_model: bool) -> list[str]:
     """Sentences that say how the generator could have moved its p99 by more than a tenth; empty when it could not."""
-    if health.watched_ns < LEAST_NS or not p99_ns:
+    if health.watched_ns < MIN_WATCHED_NS or not p99_ns:
         return []
     return list(_findings(health, p99_ns, open_model=open_model))
 
 
 def _findings(health: Health, p99_ns: int, *, open_model: bool) -> Iterable[str]:
-    tenth_ns = max(p99_ns // TENTH, FINEST_NS)
+    tenth_ns = max(p99_ns // TENTH, MIN_LAG_NS)
     p99 = f"with a p99 of {p99_ns / MS:.1f} ms; {REMEDY}"
     if open_model:
         late = health.starts.count_above(tenth_ns)
@@ -125,7 +125,7 @@ def _findings(health: Health, p99_ns: int, *, open_model: bool) -> Iterable[str]
                 f"was waiting, {p99}"
             )
     else:
-        hub_ns = max(tenth_ns, HUB_FINEST_NS)
+        hub_ns = max(tenth_ns, MIN_HUB_LAG_NS)
         held = _share(health.hub, hub_ns, HUB_EVERY_NS, health.watched_ns)
         if held * HUNDREDTH > 1:
             yield (

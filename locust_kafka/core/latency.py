@@ -29,7 +29,7 @@ def bucket_us(nanoseconds: int) -> int:
 class LatencySeries:
     """Latencies of one kind.
 
-    What is recorded is only gathered; it is counted in whole batches (`fold`), which costs a fifth of counting each.
+    What is recorded is only gathered; it is counted in whole batches (`aggregate`), which costs a fifth of counting each.
     """
 
     __slots__ = ("_count", "_counts", "_fresh", "_max_ns", "_min_ns", "_sum_ns", "extend", "record")
@@ -54,22 +54,22 @@ class LatencySeries:
     @property
     def sum_ns(self) -> int:
         """Of all of them, exact; and so are the next two."""
-        self.fold()
+        self.aggregate()
         return self._sum_ns
 
     @property
     def min_ns(self) -> int:
         """The shortest; 0 when there is none."""
-        self.fold()
+        self.aggregate()
         return self._min_ns
 
     @property
     def max_ns(self) -> int:
         """The longest; 0 when there is none."""
-        self.fold()
+        self.aggregate()
         return self._max_ns
 
-    def fold(self) -> None:
+    def aggregate(self) -> None:
         """Count what was gathered; whoever records without ever reading calls this now and then."""
         fresh, counts = self._fresh, self._counts
         if not fresh:
@@ -89,8 +89,8 @@ class LatencySeries:
 
     def merge(self, other: LatencySeries) -> None:
         """Add all of another series; exact, as averaging percentiles would not be."""
-        self.fold()
-        other.fold()
+        self.aggregate()
+        other.aggregate()
         if not other._count:
             return
         self._counts.update(other._counts)
@@ -124,7 +124,7 @@ class LatencySeries:
 
     def cumulative(self, boundaries_us: tuple[int, ...]) -> list[int]:
         """How many latencies were at most so long, for ascending boundaries in µs (to the buckets' 3 digits)."""
-        self.fold()
+        self.aggregate()
         ordered = sorted(self._counts.items())
         counts, seen, at = [], 0, 0
         for boundary in boundaries_us:
@@ -140,7 +140,7 @@ class LatencySeries:
 
     def time_above(self, limit_ns: int) -> int:
         """By how much they were longer, added up in ns (to the buckets' 3 digits)."""
-        self.fold()
+        self.aggregate()
         limit_us = limit_ns // 1000
         return sum(count * (us - limit_us) for us, count in self._counts.items() if us > limit_us) * 1000
 
@@ -162,7 +162,7 @@ class LatencySeries:
 
     def percentiles_ns(self, per_mille: tuple[int, ...]) -> list[int]:
         """Nearest-rank percentiles in ns, for ascending shares in per mille; of a series that is not empty."""
-        self.fold()
+        self.aggregate()
         found: list[int] = []
         seen, us, ordered = 0, 0, iter(sorted(self._counts.items()))
         for share in per_mille:
@@ -177,7 +177,7 @@ class LatencySeries:
 
     def to_wire(self) -> dict[str, Any]:
         """For the master: plain numbers, and the buckets with their counts."""
-        self.fold()
+        self.aggregate()
         return {
             "count": self.count,
             "sum_ns": self.sum_ns,

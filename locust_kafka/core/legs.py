@@ -27,10 +27,10 @@ HALF_MS = MS // 2
 SLOT_NS = 500 * MS
 SLOTS = 10
 """Bounds older than that many slots are forgotten: clocks drift, at 50 ppm a quarter of a millisecond in 5 s."""
-WIDEST_NS = 10 * MS
+MAX_OFFSET_UNCERTAINTY_NS = 10 * MS
 """An offset that is known no better than this tells no legs."""
 
-Place = tuple[int, int, int]
+RecordMetadata = tuple[int, int, int]
 """Partition, offset, append time in ms (0 when the topic's stamp is not the broker's own)."""
 
 
@@ -67,7 +67,7 @@ class BrokerClock:
     @property
     def told(self) -> Offset | None:
         """The same, if it is known well enough to tell legs."""
-        return self._offset if self._offset is not None and self._offset.width_ns <= WIDEST_NS else None
+        return self._offset if self._offset is not None and self._offset.width_ns <= MAX_OFFSET_UNCERTAINTY_NS else None
 
     def _intersect(self) -> Offset | None:
         low, high = -math.inf, math.inf

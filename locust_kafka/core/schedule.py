@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 DITHER_NS = 1_000_000
-RECKON_ANEW = 1000
+RECOMPUTE_EVERY = 1000
 """Arrivals after which a sum of intervals gives way to the plan itself, before its rounding could add up."""
-HIGHEST = 1e7
+MAX_RATE = 1e7
 CONSTANT, POISSON = "constant", "poisson"
 
 
@@ -48,8 +48,8 @@ def _stage(part: str, *, final: bool) -> Stage:
         raise ValueError(f"{part!r} is no rate: write 200, 200/30s, or 100:2000/60s for a ramp")
     low = float(match[1])
     high = float(match[2] or low)
-    if not max(low, high) <= HIGHEST:
-        raise ValueError(f"{part!r}: give a rate from 0 to {HIGHEST:g} a second")
+    if not max(low, high) <= MAX_RATE:
+        raise ValueError(f"{part!r}: give a rate from 0 to {MAX_RATE:g} a second")
     if not float(match[3] or 0) and (match[2] or not final):
         raise ValueError(f"{part!r} needs a duration, as in {part}/60s")
     return Stage(low, high, float(match[3] or 0) * {"m": 60, "h": 3600}.get(match[4], 1))
@@ -235,7 +235,7 @@ class Schedule:
         else:
             self._due_ns = self._plan.instant_of(self._count)
             flat, self._interval_ns = self._plan.flat_from(self._count)
-            self._flat = min(flat, RECKON_ANEW)
+            self._flat = min(flat, RECOMPUTE_EVERY)
         half_interval_ns = self._interval_ns / 2 or self._half_interval_ns()
         self._next_ns = self._due_ns + self._uniform() * min(DITHER_NS, half_interval_ns)
 

@@ -13,7 +13,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from gevent import monkey
 
 from locust_kafka.errors import NotReady
-from locust_kafka.kafka.native import Handover, NativeThread
+from locust_kafka.hub.queue import HubQueue
+from locust_kafka.hub.thread import NativeThread
 
 _sleep = monkey.get_original("time", "sleep")
 
@@ -23,7 +24,7 @@ READY_TIMEOUT_S = 10.0
 
 
 @dataclass(slots=True)
-class Heard:
+class ReplyBatch:
     """What the reply consumer hands over: everything it received before the watermark has been handed over with it.
 
     Attributes:
@@ -50,14 +51,14 @@ class ReplyConsumer:
         handover: where batches and watermarks go.
     """
 
-    def __init__(self, config: dict[str, Any], handover: Handover[Heard]) -> None:
+    def __init__(self, config: dict[str, Any], handover: HubQueue[ReplyBatch]) -> None:
         self.next_deadline_ns: int | None = None
         """Set by the exchange greenlet: the thread wakes by then at the latest, so that timeouts are on time."""
         self._errors: list[KafkaError] = []
         self._consumer = Consumer({**config, "error_cb": self._errors.append})
         self._bootstrap = config["bootstrap.servers"]
         self._handover = handover
-        self._stopping = self._looking = False
+        self._stopping = self._asking = False
         self._thread = NativeThread(self._listen, self._died)
 
     def connect(self, request_topics: Iterable[str], reply_topics: Iterable[str]) -> None:
@@ -72,7 +73,7 @@ class ReplyConsumer:
         deadline = time.monotonic() + READY_TIMEOUT_S
         while True:
             try:
-                partitions = self._look(sorted({*request_topics, *reply_topics}), sorted(set(reply_topics)))
+                partitions = self._find_topics(sorted({*request_topics, *reply_topics}), sorted(set(reply_topics)))
                 self._consumer.assign(partitions)
                 return
             except NotReady:
@@ -89,13 +90,13 @@ class ReplyConsumer:
 
     def leaders(self) -> dict[tuple[str, int], int]:
         """Which broker leads which partition, as far as it is known now.  Blocks: not for the hub."""
-        self._looking = True  # the thread must not close what is in use here
+        self._asking = True  # the thread must not close what is in use here
         try:
             topics = {} if self._stopping else self._consumer.list_topics(timeout=3).topics
         except KafkaException:  # no broker
             return {}
         finally:
-            self._looking = False
+            self._asking = False
         return {
             (name, number): partition.leader
             for name, topic in topics.items()
@@ -112,7 +113,7 @@ class ReplyConsumer:
         self._stopping = True
         self._thread.join(POLL_S + 5)
 
-    def _look(self, topics: list[str], reply_topics: list[str]) -> list[TopicPartition]:
+    def _find_topics(self, topics: list[str], reply_topics: list[str]) -> list[TopicPartition]:
         found = self._consumer.list_topics(timeout=3).topics
         for topic in topics:
             if topic not in found or not found[topic].partitions:
@@ -136,13 +137,13 @@ class ReplyConsumer:
             errors = []
             while self._errors:
                 errors.append(self._errors.pop(0))
-            put(Heard(received_ns, messages, rest_ns, errors))
+            put(ReplyBatch(received_ns, messages, rest_ns, errors))
         last = consume(BATCH * 100, 0)
         ended_ns = perf_counter_ns()
-        put(Heard(ended_ns, last, ended_ns))
-        while self._looking:
+        put(ReplyBatch(ended_ns, last, ended_ns))
+        while self._asking:
             _sleep(0.01)
         self._consumer.close()
 
     def _died(self, death: BaseException) -> None:
-        self._handover.put(Heard(0, death=death))
+        self._handover.put(ReplyBatch(0, death=death))

@@ -1,4 +1,4 @@
-"""A request producer, and the native thread that hears its delivery reports.
+"""A request producer, and the native thread that hears its delivery delivery_reports.
 
 A true ack stamp needs a native thread in `poll`: `msg.latency()` runs until the report is *served*, and on the hub that
 may be much later.  Each producer has a thread of its own, blocked until there is something to hear: one thread that
@@ -14,7 +14,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from locust_kafka.kafka.native import Handover, NativeThread
+from locust_kafka.hub.queue import HubQueue
+from locust_kafka.hub.thread import NativeThread
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -38,16 +39,16 @@ class Deliverable(Protocol):
 T = TypeVar("T", bound=Deliverable)
 
 
-class Report(NamedTuple, Generic[T]):
+class DeliveryReport(NamedTuple, Generic[T]):
     """What the hub must hear of: a delivery that somebody waits for, a failed one, or the thread's death.
 
     Attributes:
-        whose: the request's exchange; None when this is the thread's own end.
+        exchange: the request's exchange; None when this is the thread's own end.
         error: why it was not delivered, or why the thread died; None when it was.
         reported_ns: when it was heard.
     """
 
-    whose: T | None
+    exchange: T | None
     error: KafkaError | BaseException | None
     reported_ns: int
 
@@ -57,31 +58,31 @@ class RequestProducer(Generic[T]):
 
     Args:
         config: librdkafka settings.
-        reports: where what the hub must hear of goes.
+        delivery_reports: where what the hub must hear of goes.
 
     Raises:
         KafkaException: librdkafka refused a setting.
     """
 
-    def __init__(self, config: dict[str, Any], reports: Handover[Report[T]]) -> None:
+    def __init__(self, config: dict[str, Any], delivery_reports: HubQueue[DeliveryReport[T]]) -> None:
         self._producer = Producer(config)
         self._produce = self._producer.produce
-        self._reports = reports
-        self._heard_ns = 0
+        self._delivery_reports = delivery_reports
+        self._served_ns = 0
         self._retired = self._stopping = False
-        self._report = self._reported  # bound once, not for each request
-        self._thread = NativeThread(self._listen, lambda death: reports.put(Report(None, death, 0)))
+        self._delivery_callback = self._on_delivery  # bound once, not for each request
+        self._thread = NativeThread(self._listen, lambda death: delivery_reports.put(DeliveryReport(None, death, 0)))
         self._thread.start()
 
     def produce(
-        self, whose: T, topic: str, value: bytes | str | None, key: bytes | str | None, headers: Headers
+        self, exchange: T, topic: str, value: bytes | str | None, key: bytes | str | None, headers: Headers
     ) -> None:
-        """Produce, and note the delivery on `whose`; from a greenlet.
+        """Produce, and note the delivery on `exchange`; from a greenlet.
 
         The hub is told only when somebody waits for it, or it failed: waking it costs more than the note.
 
         Args:
-            whose: the request's exchange.
+            exchange: the request's exchange.
             topic: where it goes.
             value: of the record.
             key: of the record.
@@ -93,7 +94,7 @@ class RequestProducer(Generic[T]):
         """
         if self._stopping:
             raise BufferError("the run is over")  # the user finds its exchange ended when it tries again
-        self._produce(topic, value, key, -1, partial(self._report, whose), None, 0, headers)
+        self._produce(topic, value, key, -1, partial(self._delivery_callback, exchange), None, 0, headers)
 
     def retire(self) -> None:
         """Its user is gone: the thread hears what is outstanding, lets the producer go, and ends."""
@@ -112,22 +113,22 @@ class RequestProducer(Generic[T]):
         """Wait for the thread's end; from a greenlet."""
         self._thread.join(5)
 
-    def _reported(self, whose: T, error: KafkaError | None, message: Message) -> None:
+    def _on_delivery(self, exchange: T, error: KafkaError | None, message: Message) -> None:
         # What one poll serves had arrived before the first of it was served: one stamp for all, the truest.
-        at_ns = self._heard_ns
+        at_ns = self._served_ns
         if not at_ns:
-            at_ns = self._heard_ns = perf_counter_ns()
+            at_ns = self._served_ns = perf_counter_ns()
         if error is None:
-            whose.delivery = message
-            whose.acked_ns = at_ns
-            if not whose.until_ack:
+            exchange.delivery = message
+            exchange.acked_ns = at_ns
+            if not exchange.until_ack:
                 return
-        self._reports.put(Report(whose, error, at_ns))
+        self._delivery_reports.put(DeliveryReport(exchange, error, at_ns))
 
     def _listen(self) -> None:
         producer, poll = self._producer, self._producer.poll
         while not (self._stopping or (self._retired and not len(producer))):
-            self._heard_ns = 0
+            self._served_ns = 0
             poll(POLL_S)
         producer.purge()
         producer.poll(0)

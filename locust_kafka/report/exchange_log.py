@@ -10,11 +10,11 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import IO, TYPE_CHECKING
 
-from locust_kafka.core.legs import Legs, Place
-from locust_kafka.kafka.place import place_of
+from locust_kafka.core.legs import Legs, RecordMetadata
+from locust_kafka.kafka.record import record_metadata
 
 if TYPE_CHECKING:
-    from locust_kafka.live import Live
+    from locust_kafka.exchange.exchange import Exchange
 
 COLUMNS = (
     "trace_id,name,intended_ns,sent_ns,acked_ns,received_ns,request_partition,request_offset,request_append_ms,"
@@ -52,8 +52,8 @@ class ExchangeLog:
         sent_ns: int,
         acked_ns: int,
         received_ns: int,
-        request: Place | None,
-        reply: Place | None,
+        request: RecordMetadata | None,
+        reply: RecordMetadata | None,
         outcome: str,
         verdict: str,
         legs: Legs | None,
@@ -85,14 +85,14 @@ class ExchangeLog:
             f"{request_part},{reply_part},{outcome},{verdict},{_legs(legs) if legs else ',,,,'}\n"
         )
 
-    def exchange(self, exchange: Live, legs: Legs) -> None:
+    def exchange(self, exchange: Exchange, legs: Legs) -> None:
         """Add the row of an ended exchange."""
         assert exchange.outcome is not None
         shown = exchange.correlation_id.decode("ascii", "backslashreplace")
         self.row(
             shown, exchange.name, exchange.intended_ns, exchange.sent_ns, exchange.acked_ns, exchange.received_ns,
-            place_of(exchange.delivery) if exchange.delivery is not None else None,
-            place_of(exchange.reply) if exchange.reply is not None else None,
+            record_metadata(exchange.delivery) if exchange.delivery is not None else None,
+            record_metadata(exchange.reply) if exchange.reply is not None else None,
             exchange.outcome.name, exchange.verdict.name if exchange.verdict is not None else "", legs,
         )  # fmt: skip
 

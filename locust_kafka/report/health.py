@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from locust_kafka.core.health import LEAST_NS, MS
-from locust_kafka.report.ledger import Ledger
+from locust_kafka.core.health import MIN_WATCHED_NS, MS
+from locust_kafka.core.results import RunResults
 
 _PHRASES = {
     "hub": "how late the hub came to what was due",
@@ -18,7 +18,7 @@ _FIGURES = ("mean", "p50", "p90", "p99", "p999", "max")
 STALLS_SHOWN = 3
 
 
-def to_json(ledger: Ledger) -> dict[str, Any]:
+def to_json(ledger: RunResults) -> dict[str, Any]:
     """Lags in ms, CPU as shares of one core, the longest stalls."""
     health = ledger.health
     watched = max(1, health.watched_ns)
@@ -36,7 +36,7 @@ def to_json(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def lines(ledger: Ledger) -> list[str]:
+def lines(ledger: RunResults) -> list[str]:
     """The same for people."""
     health = ledger.health
     if not health.watched_ns:
@@ -53,7 +53,7 @@ def lines(ledger: Ledger) -> list[str]:
     if stalls := health.stalls[:STALLS_SHOWN]:
         told = ", ".join(f"{_clock(one.at_ns)} {one.length_ns / MS:.0f} ms ({one.kind})" for one in stalls)
         result.append(f"  its longest stalls: {told}")
-    if health.watched_ns < LEAST_NS:
+    if health.watched_ns < MIN_WATCHED_NS:
         result.append("  it was watched too briefly to tell whether it could have moved p99")
     elif not ledger.bottleneck and ledger.whole().e2e_matched.count:
         result.append("  ok: it cannot have moved p99 by more than a tenth")

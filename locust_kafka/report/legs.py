@@ -6,7 +6,7 @@ from typing import Any
 
 from locust_kafka.core.examples import Example
 from locust_kafka.core.legs import step_ms
-from locust_kafka.report.ledger import Ledger, NameLedger
+from locust_kafka.core.results import NameResults, RunResults
 
 OURS = ("schedule", "ack")
 SINGLE_MS = 0.5
@@ -22,14 +22,14 @@ _PHRASES = {
 _FIGURES = ("mean", "p50", "p90", "p99", "p999", "max")
 
 
-def to_json(ledger: Ledger, entry: NameLedger) -> dict[str, dict[str, float | int | None]]:
+def to_json(ledger: RunResults, entry: NameResults) -> dict[str, dict[str, float | int | None]]:
     """Figures by leg, in ms; empty for a leg that nothing is known of."""
     return {leg: _figures(ledger, entry, leg) for leg in _PHRASES if _series(entry, leg).count}
 
 
-def width_ms(ledger: Ledger) -> float | None:
+def width_ms(ledger: RunResults) -> float | None:
     """How well the offset between the clocks was known, on average; None when no leg was told."""
-    return round(ledger.leg_width_ns / ledger.leg_count / 1e6, 4) if ledger.leg_count else None
+    return round(ledger.offset_uncertainty_ns / ledger.leg_count / 1e6, 4) if ledger.leg_count else None
 
 
 def of_example(example: Example) -> dict[str, float]:
@@ -43,7 +43,7 @@ def of_example(example: Example) -> dict[str, float]:
     }
 
 
-def lines(ledger: Ledger, whole: NameLedger) -> list[str]:
+def lines(ledger: RunResults, whole: NameResults) -> list[str]:
     """The legs for people."""
     told = to_json(ledger, whole)
     if not told:
@@ -53,9 +53,9 @@ def lines(ledger: Ledger, whole: NameLedger) -> list[str]:
     for leg, figures in told.items():
         cells = "".join(f"{figures[name]:>10.2f}" for name in _FIGURES)
         result.append(f"  {leg:<20}{figures['count']:>9}{cells}  {_PHRASES[leg]}")
-    if ledger.untold:
+    if ledger.legs_unavailable:
         which = "of some exchanges " if ledger.leg_count else ""
-        result.append(f"  request, service and reply {which}cannot be told: {ledger.untold}")
+        result.append(f"  request, service and reply {which}cannot be told: {ledger.legs_unavailable}")
     for broker, (ahead, width) in sorted(ledger.clocks.items()):
         step = step_ms(int(width * 1e6))
         result.append(
@@ -70,15 +70,15 @@ def lines(ledger: Ledger, whole: NameLedger) -> list[str]:
     return result
 
 
-def _series(entry: NameLedger, leg: str) -> Any:
+def _series(entry: NameResults, leg: str) -> Any:
     return entry.send if leg == "ack" else getattr(entry, leg)
 
 
-def _figures(ledger: Ledger, entry: NameLedger, leg: str) -> dict[str, float | int | None]:
+def _figures(ledger: RunResults, entry: NameResults, leg: str) -> dict[str, float | int | None]:
     figures = _series(entry, leg).summary()
     if leg in OURS:
         return figures  # type: ignore[no-any-return]
-    mean_step = step_ms(ledger.leg_width_ns // max(1, ledger.leg_count))
+    mean_step = step_ms(ledger.offset_uncertainty_ns // max(1, ledger.leg_count))
     for name in figures.keys() - {"count"}:
         figures[name] = _to_step(figures[name], mean_step if name == "mean" else max(mean_step, SINGLE_MS))
     return figures  # type: ignore[no-any-return]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.results import SHOWN, NameResults, RunResults
 from locust_kafka.report import health, legs
-from locust_kafka.report.ledger import SHOWN, Ledger, NameLedger
 
 logger = logging.getLogger("locust_kafka")
 console = logging.getLogger("locust.stats_logger")
@@ -38,16 +38,16 @@ _VERDICT_PHRASES = {
     Verdict.FOREIGN: "of another process or an earlier run",
     Verdict.MALFORMED: "no correlation id in it",
 }
-CORRECT_FROM = 1000
+MIN_CORRECTED = 1000
 MOST_STEPS = 10_000
 """Requests at most that one latency may have kept from being sent: beyond that the correction tells nothing."""
-HIDDEN_FROM = 1.1
+HIDDEN_RATIO = 1.1
 """A stall was hidden when the corrected p99 is so many times the raw one."""
 
 _COLUMNS = ("p50", "p90", "p95", "p99", "p999", "max")
 
 
-def to_json(ledger: Ledger) -> dict[str, Any]:
+def to_json(ledger: RunResults) -> dict[str, Any]:
     """The summary as data: the layout that scripts rely on (README, "Summary")."""
     return {
         "balanced": ledger.balanced(closed=True),
@@ -60,7 +60,7 @@ def to_json(ledger: Ledger) -> dict[str, Any]:
         },
         "self_check": health.to_json(ledger),
         "legs_known_to_ms": legs.width_ms(ledger),
-        "legs_untold": ledger.untold,
+        "legs_untold": ledger.legs_unavailable,
         "broker_clocks_ms": {
             broker: {"ahead": ahead, "known_to": width} for broker, (ahead, width) in ledger.clocks.items()
         },
@@ -82,12 +82,12 @@ def to_json(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def link(ledger: Ledger, trace_id: str) -> str:
+def link(ledger: RunResults, trace_id: str) -> str:
     """Where a trace can be seen (`--kafka-trace-url`); "" when nobody said."""
     return ledger.trace_url.replace("{trace_id}", trace_id)
 
 
-def write(ledger: Ledger, path: str) -> bool:
+def write(ledger: RunResults, path: str) -> bool:
     """Write the JSON; a file that cannot be written is told, and False."""
     try:
         Path(path).write_text(json.dumps(to_json(ledger), indent=2) + "\n", "utf-8")
@@ -97,13 +97,13 @@ def write(ledger: Ledger, path: str) -> bool:
     return True
 
 
-def show(ledger: Ledger) -> None:
+def show(ledger: RunResults) -> None:
     """Print it the way Locust prints its tables."""
     for line in lines(ledger):
         console.info(line)
 
 
-def lines(ledger: Ledger) -> list[str]:
+def lines(ledger: RunResults) -> list[str]:
     """The summary for people."""
     whole = ledger.whole()
     rate = ledger.total.registered / ledger.duration_s if ledger.duration_s else 0.0
@@ -140,7 +140,7 @@ def lines(ledger: Ledger) -> list[str]:
     return [*result, ""]
 
 
-def _measured(ledger: Ledger, entry: NameLedger) -> dict[str, Any]:
+def _measured(ledger: RunResults, entry: NameResults) -> dict[str, Any]:
     return {
         "rejected": entry.rejected,
         "legs_ms": legs.to_json(ledger, entry),
@@ -148,14 +148,14 @@ def _measured(ledger: Ledger, entry: NameLedger) -> dict[str, Any]:
     }
 
 
-def corrected(ledger: Ledger, whole: NameLedger) -> list[str]:
+def corrected(ledger: RunResults, whole: NameResults) -> list[str]:
     """The closed model's e2e as if its users had kept their pace: shown when stalls kept them from sending."""
     raw = whole.e2e
-    if ledger.open_model or not ledger.all_waited or not ledger.user_s or raw.count < CORRECT_FROM:
+    if ledger.open_model or not ledger.all_waited or not ledger.user_s or raw.count < MIN_CORRECTED:
         return []
     interval_ns = max(int(ledger.user_s / ledger.total.registered * 1e9), raw.max_ns // MOST_STEPS)
     fixed = raw.corrected(interval_ns)
-    if fixed.percentiles_ns((990,))[0] <= raw.percentiles_ns((990,))[0] * HIDDEN_FROM:
+    if fixed.percentiles_ns((990,))[0] <= raw.percentiles_ns((990,))[0] * HIDDEN_RATIO:
         return []
     phrase = f"as if each user had sent every {interval_ns / 1e6:.1f} ms all the time (HdrHistogram's correction)"
     return [_row("e2e corrected", fixed.summary(), phrase)]
@@ -165,7 +165,7 @@ def _heading(title: str) -> str:
     return f"{title:<22}{'count':>9}" + "".join(f"{column.replace('p999', 'p99.9'):>10}" for column in _COLUMNS)
 
 
-def _latency_line(name: str, whole: NameLedger) -> str:
+def _latency_line(name: str, whole: NameResults) -> str:
     return _row(name, whole.shown()[name].summary(), _SERIES_PHRASES[name])
 
 

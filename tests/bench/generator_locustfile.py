@@ -9,7 +9,7 @@ import psutil
 from locust import events, task
 
 from locust_kafka import KafkaUser
-from locust_kafka.plugin import Plugin
+from locust_kafka.plugin.plugin import Plugin
 
 WARM_S, MEASURE_S = float(os.environ.get("WARM_S", "6")), float(os.environ.get("MEASURE_S", "8"))
 VALUE = b"x" * 200

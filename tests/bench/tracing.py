@@ -21,11 +21,11 @@ from locust_kafka.core.legs import Legs
 from locust_kafka.core.sampling import Sampling
 from locust_kafka.core.traceparent import TraceIds
 from locust_kafka.embedded import EmbeddedKafka
-from locust_kafka.live import Live
-from locust_kafka.tracing import spans
-from locust_kafka.tracing.export import Export, Provider
-from locust_kafka.tracing.otlp import Encoder
-from locust_kafka.tracing.tracer import Tracer
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.telemetry import spans
+from locust_kafka.telemetry.export import Export, Provider
+from locust_kafka.telemetry.otlp import Encoder
+from locust_kafka.telemetry.tracer import Tracer
 from tests.bench.echo import echo
 from tests.support import Process, create_topics, free_port, locust, read_summary
 
@@ -71,15 +71,15 @@ def microbenchmarks() -> None:
     began = perf_counter_ns()
     for exchange in few:
         assert exchange.kept is not None
-        for span in spans.of_exchange(exchange, LEGS, exchange.kept, exchange.judged_ns, 0):
+        for span in spans.spans_of_exchange(exchange, LEGS, exchange.kept, exchange.judged_ns, 0):
             encoder.add(span)
     encoder.take()
     print(f"three spans made and encoded: {(perf_counter_ns() - began) / len(few) / 1e3:.1f} µs")
 
 
-def ended(trace_id: bytes) -> Live:
+def ended(trace_id: bytes) -> Exchange:
     """A matched exchange as the exchange greenlet leaves it."""
-    exchange = Live(trace_id, "bench", 1000, 1000, 10**12, trace_id, "Waiter-Requests")
+    exchange = Exchange(trace_id, "bench", 1000, 1000, 10**12, trace_id, "Waiter-Requests")
     exchange.outcome, exchange.ended_ns, exchange.verdict = Outcome.MATCHED, 2_000_000, Verdict.MATCH
     exchange.produced_ns, exchange.acked_ns, exchange.received_ns = 2000, 1_000_000, 2_000_000
     exchange.key = "0" * 36

@@ -98,7 +98,7 @@ def observed(module: ModuleType, events: list[Event], expire_seed: int) -> tuple
             # whoever is still pending has time left
             laws.append(all(pending.deadline_ns >= event.at for pending in _pending(correlator)))
         if event.kind == "register":
-            correlator.register(module.Exchange(event.id, "name", event.at, event.at, event.deadline))
+            correlator.register(module.Pending(event.id, "name", event.at, event.at, event.deadline))
         elif event.kind == "reply":
             verdict, exchange, _past = correlator.reply(event.id, event.at)
             verdicts.append(verdict.name)

@@ -13,6 +13,7 @@ from locust_kafka.core.books import Books, Outcome, Verdict, equations
 from locust_kafka.core.examples import Example
 from locust_kafka.core.latency import LatencySeries, bucket_us
 from locust_kafka.core.legs import Legs
+from locust_kafka.core.results import RunResults
 from locust_kafka.core.traceparent import (
     Entropy,
     TraceIds,
@@ -21,7 +22,6 @@ from locust_kafka.core.traceparent import (
     root_span_id,
     trace_id_of,
 )
-from locust_kafka.report.ledger import Ledger
 
 HDR = HdrHistogram(1, 10**11, 3)
 COUNTS = st.integers(0, 10**6)
@@ -196,7 +196,7 @@ def test_when_it_is_counted_never_shows(steps: list[list[int] | None]) -> None:
     stepped, whole = LatencySeries(), LatencySeries()
     for step in steps:
         if step is None:
-            stepped.fold()
+            stepped.aggregate()
         else:
             stepped.extend(step)
             for value in step:
@@ -211,7 +211,7 @@ def test_an_empty_series_says_so() -> None:
 
 def test_a_ledger_survives_the_wire() -> None:
     """What a worker sends, the master reads: counts, latencies, notes and sentences."""
-    ledger = Ledger()
+    ledger = RunResults()
     ledger.total = Books(2, [1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0])
     ledger.replies_read = 1
     ledger.name("n").books = Books(2, [1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0])
@@ -220,7 +220,7 @@ def test_a_ledger_survives_the_wire() -> None:
     ledger.clocks["1"] = (0.5, 0.25)
     ledger.note("dropped", 3)
     ledger.invalid.append("because")
-    copy = Ledger.from_wire(ledger.to_wire())
+    copy = RunResults.from_wire(ledger.to_wire())
     assert copy.to_wire() == ledger.to_wire()
     assert copy.balanced(closed=False)
     assert not copy.balanced(closed=True)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locust_kafka.core import correlation, memory
+from locust_kafka.core import correlator as correlation
+from locust_kafka.core import ended as memory
 from locust_kafka.core.books import Outcome, Verdict
-from locust_kafka.core.correlation import CorrelationIdInUse, Correlator, Exchange
+from locust_kafka.core.correlator import CorrelationIdInUse, Correlator, Pending
 from tests.pure.correlation_oracle import expected, observed, random_events
 from tests.pure.planted import planted
 
@@ -29,11 +30,11 @@ FAULTS = [
     ("failures after the deadline count", "if at_ns > exchange.deadline_ns:", "if False:"),
     ("failures after the end count", "if exchange is None or exchange.outcome is not None:\n            self.failed", "if exchange is None:\n            self.failed"),
     ("a match is forgotten to have come", "_MATCHED | _ANSWERED if x.outcome is _MATCHED else", ""),
-    ("second late replies are late again", "self._memory.answer(correlation_id)", "pass"),
+    ("second late replies are late again", "self._remembered.mark_answered(correlation_id)", "pass"),
     ("duplicates are late", "return Verdict.DUPLICATE, past", "return Verdict.LATE, past"),
     ("unexpected replies are late", "if past.outcome == Outcome.UNDELIVERED", "if False"),
-    ("nothing is forgotten by time", "past.ended_ns + self._memory.remember_ns < received_ns", "False"),
-    ("forgotten an instant early", "self._memory.remember_ns < received_ns", "self._memory.remember_ns <= received_ns"),
+    ("nothing is forgotten by time", "past.ended_ns + self._remembered.remember_ns < received_ns", "False"),
+    ("forgotten an instant early", "self._remembered.remember_ns < received_ns", "self._remembered.remember_ns <= received_ns"),
     ("orphans are foreign", "(Verdict.ORPHAN if ours else", "(Verdict.FOREIGN if ours else"),
     ("strangers are ours", "correlation_id.startswith(self._generation)", "True"),
     ("the heap is never expired", "if heap and (not queue or heap[0][0] < queue[0].deadline_ns):", "if False:"),
@@ -42,7 +43,7 @@ FAULTS = [
     ("registrations are not counted", "books.registered += 1", "pass"),
     ("outcomes are not counted", "self.books.outcomes[outcome] += 1", "pass"),
     ("matches are not counted", "books.outcomes[_MATCHED_AT] += 1", "pass"),
-    ("what ended lately is not remembered", "        self._compact()\n        past = self._memory", "        past = self._memory"),
+    ("what ended lately is not remembered", "        self._compact()\n        past = self._remembered", "        past = self._remembered"),
     ("memory is cut short", "last_ns < now_ns - self.remember_ns:", "last_ns < now_ns - self.remember_ns // 2:"),
     ("those that wait are dropped with those that ended", "for exchange in self._queue if exchange.outcome is None)", "for exchange in self._queue if False)"),
     ("those that wait out of order are dropped", "for entry in self._heap if entry[2].outcome is None]", "for entry in self._heap if False]"),
@@ -87,7 +88,7 @@ def _tidier(*faults: tuple[str, str]) -> types.ModuleType:
     """The correlator that tidies up after every few exchanges, so that a short run sees it; with a fault or without."""
     # One module of both, so that a fault can be planted in either.
     source = inspect.getsource(memory) + inspect.getsource(correlation).replace(
-        "from locust_kafka.core.memory import Memory, Past\n", ""
+        "from locust_kafka.core.ended import EndedRequest, EndedRequests\n", ""
     ).replace("from __future__ import annotations\n", "")
     tidier = (
         ("COMPACT_AT_ONCE = 500", "COMPACT_AT_ONCE = 2"),
@@ -97,15 +98,15 @@ def _tidier(*faults: tuple[str, str]) -> types.ModuleType:
     return planted(source, *tidier, *faults)
 
 
-def _registered(correlator: Correlator[Exchange], name: bytes, at: int = 0, deadline: int = 100) -> Exchange:
-    exchange = Exchange(name, "n", at, at, deadline)
+def _registered(correlator: Correlator[Pending], name: bytes, at: int = 0, deadline: int = 100) -> Pending:
+    exchange = Pending(name, "n", at, at, deadline)
     correlator.register(exchange)
     return exchange
 
 
 def test_an_id_in_use_is_refused_and_counts_nothing() -> None:
     """A pending or remembered id cannot be registered again; a forgotten one can."""
-    correlator: Correlator[Exchange] = Correlator(b"", remember_ns=50)
+    correlator: Correlator[Pending] = Correlator(b"", remember_ns=50)
     _registered(correlator, b"a")
     with pytest.raises(CorrelationIdInUse, match="every request needs its own"):
         _registered(correlator, b"a", at=1)
@@ -119,7 +120,7 @@ def test_an_id_in_use_is_refused_and_counts_nothing() -> None:
 
 def test_the_oldest_is_evicted_first_and_counted() -> None:
     """Beyond its number, memory drops the oldest ended request, says so, and a reply to it is an orphan."""
-    correlator: Correlator[Exchange] = Correlator(b"r", remember_count=2)
+    correlator: Correlator[Pending] = Correlator(b"r", remember_count=2)
     for name in (b"r1", b"r2", b"r3"):
         _registered(correlator, name)
         correlator.reply(name, 5)
@@ -131,13 +132,13 @@ def test_the_oldest_is_evicted_first_and_counted() -> None:
 
 def test_without_a_generation_nothing_is_known_to_be_ours() -> None:
     """With foreign ids (match by key or header) an unknown reply is FOREIGN, never ORPHAN."""
-    correlator: Correlator[Exchange] = Correlator(None)
+    correlator: Correlator[Pending] = Correlator(None)
     assert correlator.reply(b"whatever", 1)[0] is Verdict.FOREIGN
 
 
 def test_a_malformed_reply_has_a_verdict_too() -> None:
     """Replies without an id are read and judged like any other."""
-    correlator: Correlator[Exchange] = Correlator(None)
+    correlator: Correlator[Pending] = Correlator(None)
     correlator.malformed()
     assert correlator.books.verdicts[Verdict.MALFORMED] == correlator.books.read == 1
 
@@ -145,7 +146,7 @@ def test_a_malformed_reply_has_a_verdict_too() -> None:
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))
 def test_expiry_comes_in_the_order_of_deadlines(deadlines: list[int]) -> None:
     """Mixed timeouts expire by their deadlines, and next_deadline is never after the first of them."""
-    correlator: Correlator[Exchange] = Correlator(b"")
+    correlator: Correlator[Pending] = Correlator(b"")
     for index, deadline in enumerate(deadlines):
         _registered(correlator, b"%d" % index, deadline=deadline)
         assert correlator.next_deadline_ns() == min(deadlines[: index + 1])

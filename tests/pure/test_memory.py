@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from locust_kafka.core import memory
+from locust_kafka.core import ended as memory
 from locust_kafka.core.books import Outcome
-from locust_kafka.core.correlation import Exchange
+from locust_kafka.core.correlator import Pending
 from tests.pure.planted import planted
 
 REMEMBER_NS = 50
@@ -35,7 +35,7 @@ FAULTS = [
 def lives(module: types.ModuleType, seed: int) -> bool:
     """Whether one random life of a memory agrees with a plain list of what it was given."""
     rng = random.Random(seed)
-    remembered = module.Memory(REMEMBER_NS, MOST)
+    remembered = module.EndedRequests(REMEMBER_NS, MOST)
     span, forgets = REMEMBER_NS // module.PAGES, rng.random() < 0.7
     plain: list[tuple[bytes, Any]] = []  # oldest first
     now = forgot = added = 0
@@ -48,16 +48,16 @@ def lives(module: types.ModuleType, seed: int) -> bool:
         added += len(batch)
         plain += [(x.correlation_id, _past(module, x)) for x in batch]
         if forgets and rng.random() < 0.5:
-            remembered.forget(now)
+            remembered.drop_expired(now)
             forgot = now
         answered = b"%d" % rng.randrange(IDS)
-        if rng.random() < 0.3 and remembered.find(answered) is not None:
-            remembered.answer(answered)
+        if rng.random() < 0.3 and remembered.get(answered) is not None:
+            remembered.mark_answered(answered)
             at = max(at for at, (name, _) in enumerate(plain) if name == answered)
             plain[at] = answered, plain[at][1]._replace(answered=True)
         for number in range(IDS):
             name = b"%d" % number
-            found, known = remembered.find(name), [(at, past) for at, (one, past) in enumerate(plain) if one == name]
+            found, known = remembered.get(name), [(at, past) for at, (one, past) in enumerate(plain) if one == name]
             if (found is not None) != any(name in rows for rows in remembered.rows):
                 return False
             if found is None:
@@ -74,13 +74,13 @@ def lives(module: types.ModuleType, seed: int) -> bool:
     return kept <= MOST and (forgets or remembered.evicted >= added - MOST) and remembered.evicted <= added - kept
 
 
-def _past(module: types.ModuleType, x: Exchange) -> Any:
+def _past(module: types.ModuleType, x: Pending) -> Any:
     outcome = x.outcome
-    return module.Past(x.ended_ns, outcome, outcome is Outcome.MATCHED, x.intended_ns, x.sent_ns, x.name)
+    return module.EndedRequest(x.ended_ns, outcome, outcome is Outcome.MATCHED, x.intended_ns, x.sent_ns, x.name)
 
 
-def _exchange(rng: random.Random, now: int) -> Exchange:
-    exchange = Exchange(b"%d" % rng.randrange(IDS), rng.choice("ab"), now - 9, now - rng.randrange(9), now + 100)
+def _exchange(rng: random.Random, now: int) -> Pending:
+    exchange = Pending(b"%d" % rng.randrange(IDS), rng.choice("ab"), now - 9, now - rng.randrange(9), now + 100)
     exchange.outcome, exchange.ended_ns = rng.choice(list(Outcome)), now
     return exchange
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locust_kafka.picture import stacked_bars
+from locust_kafka.report.charts import stacked_bars
 
 ROWS = st.lists(
     st.tuples(st.text("abc<&>", min_size=1, max_size=8), st.lists(st.floats(0, 1e4), min_size=3, max_size=3)),

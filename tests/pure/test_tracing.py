@@ -11,17 +11,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
 from locust_kafka.core.books import Outcome, Verdict
-from locust_kafka.core.examples import OF_EACH, SLOWEST, Example, Examples
-from locust_kafka.core.memory import Past
+from locust_kafka.core.ended import EndedRequest
+from locust_kafka.core.examples import EXAMPLES_PER_KIND, SLOWEST, Example, Examples
+from locust_kafka.core.results import RunResults
 from locust_kafka.core.sampling import SECOND_NS, Budget, Reason, Sampling
 from locust_kafka.core.traceparent import TraceIds, parse_server_timing
-from locust_kafka.live import Live
-from locust_kafka.report import otlp_metrics
-from locust_kafka.report.ledger import Ledger
-from locust_kafka.tracing import environment, spans
-from locust_kafka.tracing.otlp import Encoder
-from locust_kafka.tracing.spans import Shape, Span
-from locust_kafka.tracing.tracer import Tracer
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.telemetry import environment, otlp_metrics, spans
+from locust_kafka.telemetry.otlp import Encoder
+from locust_kafka.telemetry.spans import Span, SpanTemplate
+from locust_kafka.telemetry.tracer import Tracer
 
 INSTANTS = st.lists(st.integers(0, 3 * SECOND_NS), max_size=300).map(
     lambda gaps: [sum(gaps[:n]) for n in range(len(gaps))]
@@ -73,10 +72,10 @@ def test_examples_are_the_slowest_and_the_first(offers: list[tuple[str, int]]) -
         examples.add(example)
         if kind != SLOWEST or latency > skipping.slower_than_ns:
             skipping.add(example)
-    slowest = sorted((latency for kind, latency in offers if kind == SLOWEST), reverse=True)[:OF_EACH]
+    slowest = sorted((latency for kind, latency in offers if kind == SLOWEST), reverse=True)[:EXAMPLES_PER_KIND]
     assert [e.latency_ns for e in examples.all() if e.kind == SLOWEST] == slowest
     assert [e.latency_ns for e in skipping.all() if e.kind == SLOWEST] == slowest
-    others = [f"{number}" for number, (kind, _latency) in enumerate(offers) if kind != SLOWEST][:OF_EACH]
+    others = [f"{number}" for number, (kind, _latency) in enumerate(offers) if kind != SLOWEST][:EXAMPLES_PER_KIND]
     assert [e.trace_id for e in examples.all() if e.kind != SLOWEST] == others
 
 
@@ -97,7 +96,7 @@ ATTRIBUTES = st.lists(
     max_size=4,
 ).map(tuple)
 SPANS = st.builds(
-    Span, shape=st.builds(Shape, name=st.sampled_from(["a", "b"]), kind=st.sampled_from([3, 4, 5]), attributes=ATTRIBUTES),
+    Span, template=st.builds(SpanTemplate, name=st.sampled_from(["a", "b"]), kind=st.sampled_from([3, 4, 5]), attributes=ATTRIBUTES),
     trace_id=st.binary(min_size=16, max_size=16), span_id=st.binary(min_size=8, max_size=8),
     parent_id=st.just(b"") | st.binary(min_size=8, max_size=8), start_ns=st.integers(0, 2**63), end_ns=st.integers(0, 2**63),
     attributes=ATTRIBUTES, events=st.lists(st.tuples(st.text(), st.integers(0, 2**63), ATTRIBUTES), max_size=3).map(tuple),
@@ -118,12 +117,12 @@ def test_what_is_encoded_is_what_was_told(told: list[Span]) -> None:
         (scope_spans,) = resource_spans.scope_spans
         assert len(scope_spans.spans) == len(expected)
         for span, message in zip(expected, scope_spans.spans, strict=True):
-            assert (message.name, message.kind) == (span.shape.name, span.shape.kind)
+            assert (message.name, message.kind) == (span.template.name, span.template.kind)
             assert message.flags == 0x101
             assert (message.trace_id, message.span_id, message.parent_span_id) == span[1:4]
             assert (message.start_time_unix_nano, message.end_time_unix_nano) == span[4:6]
             assert [(a.key, getattr(a.value, a.value.WhichOneof("value"))) for a in message.attributes] == list(
-                span.shape.attributes + span.attributes
+                span.template.attributes + span.attributes
             )
             assert [(e.name, e.time_unix_nano) for e in message.events] == [e[:2] for e in span.events]
             for event, told_event in zip(message.events, span.events, strict=True):
@@ -135,8 +134,10 @@ def test_what_is_encoded_is_what_was_told(told: list[Span]) -> None:
 
 def test_a_remembered_exchange_tells_only_what_is_remembered() -> None:
     """The root of an exchange that is gone has its instants and outcome, and claims no ack."""
-    root = spans.of_past(bytes(15) + b"\1", Past(900, Outcome.MATCHED, True, 100, 200, "n"), Reason.DUPLICATE, 1000)
-    assert (root.shape.name, root.start_ns, root.end_ns, root.parent_id, root.error) == (
+    root = spans.span_of_ended(
+        bytes(15) + b"\1", EndedRequest(900, Outcome.MATCHED, True, 100, 200, "n"), Reason.DUPLICATE, 1000
+    )
+    assert (root.template.name, root.start_ns, root.end_ns, root.parent_id, root.error) == (
         "request n",
         1100,
         1900,
@@ -144,8 +145,10 @@ def test_a_remembered_exchange_tells_only_what_is_remembered() -> None:
         "",
     )
     assert [event[:2] for event in root.events] == [("send start", 1200), ("first reply", 1900)]
-    timed_out = spans.of_past(bytes(15) + b"\1", Past(900, Outcome.TIMED_OUT, False, 100, 200, "n"), Reason.LATE, 0)
-    assert ("error.type", "timeout") in timed_out.shape.attributes
+    timed_out = spans.span_of_ended(
+        bytes(15) + b"\1", EndedRequest(900, Outcome.TIMED_OUT, False, 100, 200, "n"), Reason.LATE, 0
+    )
+    assert ("error.type", "timeout") in timed_out.template.attributes
     assert timed_out.error == "TIMED_OUT"
 
 
@@ -156,14 +159,14 @@ def test_no_span_refers_to_what_nobody_exported() -> None:
         headers = [("traceparent", b"00-" + trace_id.hex().encode() + b"-1234567890abcdef-" + flags),
                    ("server-timing", b"wait;dur=5")]  # fmt: skip
         message = Message(topic="replies", partition=0, offset=7, headers=headers, timestamp=(2, 5))
-        span = spans.of_reply(trace_id, root, message, Verdict.MATCH, 10, 20, 0)
+        span = spans.span_of_reply(trace_id, root, message, Verdict.MATCH, 10, 20, 0)
         assert (span.link == (trace_id, bytes.fromhex("1234567890abcdef"))) == linked
         assert [event[0] for event in span.events] == ["log append"] + ["service: wait"] * (not linked)
 
 
 def test_a_reset_begins_the_latencies_anew_and_never_the_counts() -> None:
     """Histograms have the reset as their start, sums keep the run's: what falls back without it reads as a restart."""
-    ledger = Ledger()
+    ledger = RunResults()
     ledger.name("n").e2e_matched.record(5_000_000)
     points = {metric.name: metric.data.data_points[0] for metric in otlp_metrics._metrics(ledger, 100, 200, 300)}
     assert {name: point.start_time_unix_nano for name, point in points.items()} == {
@@ -204,8 +207,8 @@ class Kept:
         self.told.append(make())
 
 
-def ended(correlation_id: bytes, trace_id: str, outcome: Outcome = Outcome.MATCHED) -> Live:
-    exchange = Live(correlation_id, "n", 100, 100, 10**9, trace_id.encode(), "requests")
+def ended(correlation_id: bytes, trace_id: str, outcome: Outcome = Outcome.MATCHED) -> Exchange:
+    exchange = Exchange(correlation_id, "n", 100, 100, 10**9, trace_id.encode(), "requests")
     exchange.outcome, exchange.ended_ns = outcome, 900
     return exchange
 
@@ -216,7 +219,7 @@ def test_a_reused_id_leads_into_no_other_trace() -> None:
     tracer = Tracer(Sampling(0, 0, 1), export, 1000, ours=False)  # type: ignore[arg-type] # as far as it is used
     first, second, third = (f"{number:032x}" for number in (1, 2, 3))
     message = Message(topic="replies", partition=0, offset=7, timestamp=(2, 5))
-    past = Past(900, Outcome.MATCHED, True, 100, 200, "n")
+    past = EndedRequest(900, Outcome.MATCHED, True, 100, 200, "n")
     for trace_id, told in ((first, first), (second, ""), (third, "")):  # the cap allows one of them
         assert tracer.judge(ended(b"cust-7", trace_id, Outcome.TIMED_OUT)) == (trace_id == first)
         assert tracer.further(b"cust-7", past, Verdict.DUPLICATE, message, 950) == told
@@ -231,10 +234,10 @@ def test_a_trace_that_is_told_is_told_whole() -> None:
     exchange.sampled = tracer.sample(trace_id.encode(), 0)
     assert tracer.judge(exchange)
     message = Message(topic="replies", partition=0, offset=7, timestamp=(2, 5))
-    past = Past(900, Outcome.MATCHED, True, 100, 200, "n")
+    past = EndedRequest(900, Outcome.MATCHED, True, 100, 200, "n")
     for _ in range(10):
         assert tracer.further(trace_id.encode(), past, Verdict.DUPLICATE, message, 950) == trace_id
-    assert [[span.shape.name for span in told] for told in export.told] == [["process replies"]] * 10
+    assert [[span.template.name for span in told] for told in export.told] == [["process replies"]] * 10
     others = [tracer.further(f"{n:032x}".encode(), past, Verdict.DUPLICATE, message, 950) for n in range(100, 110)]
     assert [bool(other) for other in others] == [True] + [False] * 9
-    assert [span.shape.name for span in export.told[-1]] == ["request n", "process replies"]
+    assert [span.template.name for span in export.told[-1]] == ["request n", "process replies"]

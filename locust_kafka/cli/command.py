@@ -1,0 +1,66 @@
+"""The command `locust-kafka`: a broker to test against, two demonstrations, the plugin's options."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from locust_kafka.embedded import EmbeddedKafka, EmbeddedKafkaError
+from locust_kafka.settings import OPTIONS
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse and run; exits 1 with a sentence when something is missing, 2 for a refused option."""
+    parser = argparse.ArgumentParser(prog="locust-kafka", description="Companions of the Locust plugin locust_kafka.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    broker = commands.add_parser("broker", help="run a real Apache Kafka in the foreground; its data goes with it")
+    broker.add_argument("--port", type=int, default=9092, help="of the first broker; 0 takes a free one [9092]")
+    broker.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="how many [1]")
+    demo = commands.add_parser("demo", help="Kafka, the waiter and Locust together, with the result explained")
+    demo.add_argument("--locustfile", required=True, help="such as locustfiles/closed.py")
+    demo.add_argument("--seconds", type=int, default=60, help="how long the load lasts [60]")
+    demo.add_argument("--web", action="store_true", help="leave Locust's web UI running instead of a timed run")
+    batching = commands.add_parser("batching", help="what the producer's batches do to everybody else, with a picture")
+    batching.add_argument("--locustfile", required=True, help="such as locustfiles/batching.py")
+    batching.add_argument("--picture", default="batching.svg", help="where to draw it [batching.svg]")
+    commands.add_parser("options", help="explain the --kafka-… options (locust --help does not load the locustfile)")
+    chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    try:
+        if chosen.command == "broker":
+            _broker(chosen.brokers, chosen.port)
+        elif chosen.command == "options":
+            _options()
+        elif chosen.command == "batching":
+            from locust_kafka.cli.batching import run_lesson
+
+            sys.exit(run_lesson(chosen.locustfile, chosen.picture))
+        else:
+            from locust_kafka.cli.demo import run_demo
+
+            sys.exit(run_demo(chosen.locustfile, chosen.seconds, web=chosen.web))
+    except EmbeddedKafkaError as error:
+        sys.exit(f"locust-kafka: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _options() -> None:
+    for option in OPTIONS:
+        print(f"{option.flag} {option.metavar}  ({option.env})\n    {option.help} [{option.default or 'none'}]")
+
+
+def _broker(brokers: int, port: int) -> None:
+    if not 0 <= port <= 65535:
+        raise EmbeddedKafkaError(f"--port {port} is refused: give a number from 0 to 65535")
+    with EmbeddedKafka(brokers, port=port) as kafka:
+        print(kafka.bootstrap, flush=True)
+        print("Apache Kafka is up; Ctrl-C ends it and removes its data.", file=sys.stderr)
+        try:
+            while not threading.Event().wait(0.5):
+                kafka.check()
+        except KeyboardInterrupt:
+            return

@@ -1,0 +1,234 @@
+"""Counts and latencies per request name: what the summary shows, and what workers send to the master."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from locust_kafka.core.books import Books, Equation, equations
+from locust_kafka.core.examples import Example, Examples
+from locust_kafka.core.health import Health, findings
+from locust_kafka.core.latency import LatencySeries
+from locust_kafka.core.legs import Legs
+
+LATENCIES = ("e2e_matched", "timed_out", "from_send", "send", "late", "duplicate")
+LEGS = ("schedule", "request", "service", "reply")
+RECORDED = LATENCIES + LEGS
+SHOWN = ("e2e", "e2e_matched", "from_send", "send", "late", "duplicate")
+"""Latencies of the summary; `send` is the leg to the ack."""
+
+
+class NameResults:
+    """One request name's books and latency series."""
+
+    __slots__ = ("books", "rejected", *RECORDED)
+
+    e2e_matched: LatencySeries
+    timed_out: LatencySeries
+    from_send: LatencySeries
+    send: LatencySeries
+    late: LatencySeries
+    duplicate: LatencySeries
+    schedule: LatencySeries
+    request: LatencySeries
+    service: LatencySeries
+    reply: LatencySeries
+
+    def __init__(self) -> None:
+        self.books = Books()
+        self.rejected = 0
+        """Matched replies that failed the user's own check."""
+        self.reset_latencies()
+
+    @property
+    def e2e(self) -> LatencySeries:
+        """What a customer waits: matched, and timed out at its timeout."""
+        both = LatencySeries()
+        both.merge(self.e2e_matched)
+        both.merge(self.timed_out)
+        return both
+
+    def reset_latencies(self) -> None:
+        """Begin the series anew; the books never are."""
+        for name in RECORDED:
+            setattr(self, name, LatencySeries())
+
+    def shown(self) -> dict[str, LatencySeries]:
+        """The latencies by their names in the summary."""
+        return {name: getattr(self, name) for name in SHOWN}
+
+    def legs(self) -> dict[str, LatencySeries]:
+        """The legs by their names in the summary."""
+        return {name: getattr(self, name) for name in LEGS}
+
+    def aggregate(self) -> None:
+        """Count what was recorded."""
+        for name in RECORDED:
+            getattr(self, name).aggregate()
+
+    def add(self, other: NameResults) -> None:
+        """Add another's counts and latencies."""
+        self.books.add(other.books)
+        self.rejected += other.rejected
+        for name in RECORDED:
+            getattr(self, name).merge(getattr(other, name))
+
+    def to_wire(self) -> dict[str, Any]:
+        """For the master: plain values."""
+        return {
+            "books": self.books.to_dict(),
+            "rejected": self.rejected,
+            "series": {name: getattr(self, name).to_wire() for name in RECORDED},
+        }
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_wire`."""
+        entry = cls()
+        entry.books = Books.from_dict(data["books"])
+        entry.rejected = data["rejected"]
+        for name, series in data["series"].items():
+            setattr(entry, name, LatencySeries.from_wire(series))
+        return entry
+
+
+_PLAIN = (
+    "trace_url", "since", "duration_s", "user_s", "open_model", "all_waited", "clocks", "offset_uncertainty_ns", "leg_count",
+    "legs_unavailable",
+)  # fmt: skip
+"""Attributes of a ledger that travel to the master as they are."""
+
+
+class RunResults:
+    """A run's ledger; of one process, or of all workers added up at the master.
+
+    Attributes:
+        total: what the correlator counted.
+        replies_read: replies handed over by the reply consumer, counted before they were judged.
+        names: the second entry: the same per request name, counted by the reports.
+        notes: counters beside the books, by the words the summary uses.
+        invalid: sentences that say why the run cannot be trusted; empty for a good run.
+        examples: exchanges worth looking at; with tracing on, only such as are in the trace store.
+        trace_url: template of a link to a trace; "" for none.
+        since: since when the latency series count, in words; empty for the whole run.
+        user_s: seconds that users were there, all added up; 0 in the open model.
+        open_model: whether arrivals were planned.
+        all_waited: whether every user waited for its reply before it went on.
+        clocks: how far each broker's clock is ahead of this machine's (ms), and how well that is known (ms).
+        offset_uncertainty_ns: how well the offset was known, added up over the `leg_count` exchanges whose legs were told.
+        health: what the generator has seen of itself.
+        bottleneck: sentences that say how the generator could have moved the figures; empty for a good run.
+        legs_unavailable: why legs could not be told, in words; empty when they could.
+    """
+
+    def __init__(self) -> None:
+        self.total = Books()
+        self.replies_read = 0
+        self.names: dict[str, NameResults] = {}
+        self.notes: dict[str, int] = {}
+        self.invalid: list[str] = []
+        self.examples = Examples()
+        self.trace_url = ""
+        self.since = ""
+        self.duration_s = 0.0
+        self.user_s = 0.0
+        self.open_model = False
+        self.all_waited = True
+        self.clocks: dict[str, tuple[float, float]] = {}
+        self.offset_uncertainty_ns = 0
+        self.leg_count = 0
+        self.legs_unavailable = ""
+        self.health = Health()
+        self.bottleneck: list[str] = []
+
+    def name(self, name: str) -> NameResults:
+        """The entry of a request name, made on first use."""
+        entry = self.names.get(name)
+        if entry is None:
+            entry = self.names[name] = NameResults()
+        return entry
+
+    def note(self, what: str, times: int = 1) -> None:
+        """Count something that stands beside the books."""
+        self.notes[what] = self.notes.get(what, 0) + times
+
+    def equations(self, *, closed: bool) -> list[Equation]:
+        """The laws of the books with their numbers."""
+        return equations(self.total, (entry.books for entry in self.names.values()), self.replies_read, closed=closed)
+
+    def balanced(self, *, closed: bool) -> bool:
+        """Whether every law holds."""
+        return all(equation.holds for equation in self.equations(closed=closed))
+
+    def whole(self) -> NameResults:
+        """All names added up."""
+        whole = NameResults()
+        for entry in self.names.values():
+            whole.add(entry)
+        return whole
+
+    def judge_generator(self) -> None:
+        """Say how this process could have moved the p99 that it reports."""
+        e2e = self.whole().e2e
+        if e2e.count:
+            self.bottleneck += findings(self.health, e2e.percentiles_ns((990,))[0], open_model=self.open_model)
+
+    def lose_pending(self) -> None:
+        """The process is gone: what it had pending is LOST, in both entries."""
+        self.total.lose_pending()
+        for entry in self.names.values():
+            entry.books.lose_pending()
+
+    def add(self, other: RunResults) -> None:
+        """Add another process's ledger."""
+        self.total.add(other.total)
+        self.replies_read += other.replies_read
+        for name, entry in other.names.items():
+            self.name(name).add(entry)
+        for what, times in other.notes.items():
+            self.note(what, times)
+        self.invalid.extend(other.invalid)
+        self.examples.merge(other.examples.all())
+        self.trace_url = self.trace_url or other.trace_url
+        self.since = self.since or other.since
+        self.duration_s = max(self.duration_s, other.duration_s)
+        self.user_s += other.user_s
+        self.open_model = self.open_model or other.open_model
+        self.all_waited = self.all_waited and other.all_waited
+        for broker, clock in other.clocks.items():
+            self.clocks[broker] = max(self.clocks.get(broker, clock), clock, key=lambda known: known[1])
+        self.offset_uncertainty_ns += other.offset_uncertainty_ns
+        self.leg_count += other.leg_count
+        self.legs_unavailable = self.legs_unavailable or other.legs_unavailable
+        self.health.add(other.health)
+        self.bottleneck.extend(other.bottleneck)
+
+    def to_wire(self) -> dict[str, Any]:
+        """For the master: plain values."""
+        return {
+            "total": self.total.to_dict(),
+            "replies_read": self.replies_read,
+            "names": {name: entry.to_wire() for name, entry in self.names.items()},
+            "notes": self.notes,
+            "invalid": self.invalid,
+            "health": self.health.to_wire(),
+            "bottleneck": self.bottleneck,
+            "examples": [tuple(example) for example in self.examples.all()],
+            **{name: getattr(self, name) for name in _PLAIN},
+        }
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_wire`."""
+        ledger = cls()
+        ledger.total = Books.from_dict(data["total"])
+        ledger.replies_read = data["replies_read"]
+        ledger.names = {name: NameResults.from_wire(entry) for name, entry in data["names"].items()}
+        ledger.notes = dict(data["notes"])
+        ledger.invalid = list(data["invalid"])
+        ledger.health = Health.from_wire(data["health"])
+        ledger.bottleneck = list(data["bottleneck"])
+        ledger.examples.merge(Example(*plain)._replace(legs=legs and Legs(*legs)) for *plain, legs in data["examples"])
+        for name in _PLAIN:
+            setattr(ledger, name, data[name])
+        return ledger

@@ -1,0 +1,1 @@
+"""One exchange: who writes what on it, who decides, who is told."""

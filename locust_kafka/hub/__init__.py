@@ -1,0 +1,1 @@
+"""Native threads and gevent's hub: the only way between them."""

@@ -1,0 +1,1 @@
+"""Locust's side: users, their client, rows, options, master and workers."""

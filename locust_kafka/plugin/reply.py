@@ -1,0 +1,125 @@
+"""What a locustfile gets back: `Reply` from `request()`, `Sent` from `send()`."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from locust_kafka.core.books import Outcome
+from locust_kafka.exchange.exchange import Exchange
+
+if TYPE_CHECKING:
+    from locust_kafka.exchange.recorder import Recorder
+
+
+_MATCHED = Outcome.MATCHED
+
+
+class Reply:
+    """The outcome of a request (MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED); falsy unless it was matched."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the exchange ended."""
+        outcome = self._exchange.outcome
+        assert outcome is not None
+        return outcome
+
+    @property
+    def ok(self) -> bool:
+        """Whether a reply came in time."""
+        return self._exchange.outcome is _MATCHED
+
+    @property
+    def _message(self) -> Any:
+        return self._exchange.reply if self.ok else None
+
+    @property
+    def value(self) -> bytes | None:
+        """The reply's value; None for a tombstone, or when none came."""
+        return self._message.value() if self._message is not None else None
+
+    @property
+    def key(self) -> bytes | None:
+        """The reply's key."""
+        return self._message.key() if self._message is not None else None
+
+    @property
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        """The reply's headers, (name, value) pairs."""
+        return (self._message.headers() or []) if self._message is not None else []
+
+    @property
+    def latency_ms(self) -> float:
+        """From the (intended) start to the end of the exchange."""
+        return self._exchange.latency_ns / 1e6
+
+    @property
+    def trace_id(self) -> str:
+        """By which the exchange can be found in a trace store."""
+        return self._exchange.trace_id.decode()
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.outcome.name} {self.latency_ms:.3f} ms trace {self.trace_id}>"
+
+
+class CheckedReply(Reply):
+    """A reply in a `with` block (`catch_response=True`): the block decides about the row, at its end."""
+
+    __slots__ = ("_failure", "_recorder")
+
+    def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
+        super().__init__(exchange)
+        self._recorder = recorder
+        self._failure = recorder.failure_of(exchange)
+
+    def failure(self, why: Exception | str) -> None:
+        """Mark the row failed; the books still say MATCHED, and count it as rejected."""
+        self._failure = why
+
+    def success(self) -> None:
+        """Mark the row as good, even after a timeout."""
+        self._failure = None
+
+    def __enter__(self) -> CheckedReply:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        # A failed assertion in the block is a failed check; a kill (not an Exception) says nothing about the reply.
+        checked = isinstance(error, AssertionError)
+        if isinstance(error, Exception):
+            self._failure = (str(error) or "assertion failed") if checked else error
+        self._recorder.report(self._exchange, self._failure)
+        return checked
+
+
+class Sent:
+    """What `send()` knows when it returns; falsy when the broker refused the request.
+
+    Attributes:
+        ok: True when acknowledged, False when undelivered (or timed out before the ack), None when not waited for.
+        trace_id: of the exchange, which goes on.
+        latency_ms: from produce() to the ack; None without one.
+    """
+
+    __slots__ = ("latency_ms", "ok", "trace_id")
+
+    def __init__(self, exchange: Exchange, *, waited: bool) -> None:
+        acked = exchange.acked_ns > 0
+        # A reply can beat the ack: then the broker had the request, whatever it has said yet.
+        self.ok: bool | None = (acked or exchange.outcome is Outcome.MATCHED) if waited else None
+        self.latency_ms = (exchange.acked_ns - exchange.sent_ns) / 1e6 if acked else None
+        self.trace_id = exchange.trace_id.decode()
+
+    def __bool__(self) -> bool:
+        return self.ok is not False

@@ -1,0 +1,1 @@
+"""A run's life: made ready, measured, drained, closed."""

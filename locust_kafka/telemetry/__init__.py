@@ -1,0 +1,1 @@
+"""What leaves the process while it runs: spans and metrics."""

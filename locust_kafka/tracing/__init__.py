@@ -1,1 +1,0 @@
-"""Spans of our exchanges: decided late, built from stamps already taken, exported in small chunks."""

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
 
-from waiter_service import tracing
-from waiter_service.metrics import PortTaken
+from waiter_service.kafka.topics import KafkaUnavailable
+from waiter_service.observe import tracing
+from waiter_service.observe.counters import logger
+from waiter_service.observe.prometheus import PortTaken
 from waiter_service.service import Service
 from waiter_service.settings import parse
-from waiter_service.telemetry import logger
-from waiter_service.topics import KafkaUnavailable
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

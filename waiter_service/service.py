@@ -9,16 +9,16 @@ from typing import Any
 from confluent_kafka import Consumer
 from prometheus_client import CollectorRegistry
 
-from waiter_service.consumer import RequestConsumer
-from waiter_service.job import Answer, Job
-from waiter_service.metrics import Counts, Endpoint, Timings
-from waiter_service.pipeline import BoundedQueue, LateTimer, Stage
-from waiter_service.producer import ReplyProducer
+from waiter_service.kafka.consumer import RequestConsumer
+from waiter_service.kafka.producer import ReplyProducer
+from waiter_service.kafka.topics import KnownTopics, ensure_topics
+from waiter_service.observe.counters import Telemetry, logger
+from waiter_service.observe.prometheus import Counts, Endpoint, Timings
+from waiter_service.observe.tracing import Tracing
+from waiter_service.pipeline.job import Answer, Job
+from waiter_service.pipeline.queue import BoundedQueue, LateTimer, Stage
+from waiter_service.pipeline.worker import Waiter
 from waiter_service.settings import Settings
-from waiter_service.telemetry import Telemetry, logger
-from waiter_service.topics import KnownTopics, ensure_topics
-from waiter_service.tracing import Tracing
-from waiter_service.waiting import Waiter
 
 
 class Service:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from waiter_service.behaviour import Behaviour, Wait
+from waiter_service.core.behaviour import Behaviour, Wait
 
 EPILOG = """\
 Examples:

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from locust_kafka.core.traceparent import TraceIds, request_traceparent, trace_id_of
-from waiter_service.headers import parse_traceparent
+from waiter_service.core.headers import parse_traceparent
 
 HEX = st.sampled_from("0123456789abcdefABCg-")
 GOOD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import Waiter, assert_well_behaved, create_topics, locust, read_summary
-from waiter_service.behaviour import Behaviour
+from waiter_service.core.behaviour import Behaviour
 from waiter_service.settings import parse
 
 FAULTS = ["--drop", "1%", "--duplicate", "3%", "--late", "1%:6s", "--error", "1%", "--seed", "7"]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waiter_service import headers as wire
-from waiter_service.behaviour import Behaviour, Wait
-from waiter_service.handler import answer, by_key, shortened, understand
-from waiter_service.offsets import OffsetTracker
+from waiter_service.core import headers as wire
+from waiter_service.core.behaviour import Behaviour, Wait
+from waiter_service.core.offsets import OffsetTracker
+from waiter_service.core.request import answer, by_key, shortened, understand
 from waiter_service.settings import parse
 
 PLAIN = Behaviour(Wait("fixed", 500.0))

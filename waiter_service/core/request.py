@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from waiter_service import headers as wire
-from waiter_service.behaviour import Behaviour, Plan
+from waiter_service.core import headers as wire
+from waiter_service.core.behaviour import Behaviour, Plan
 
 MAX_TOPIC_LENGTH = 249  # Apache Kafka's own limit
 _TOPIC_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

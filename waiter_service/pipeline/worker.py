@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import time
 
-from waiter_service.behaviour import Behaviour
-from waiter_service.handler import answer, understand
-from waiter_service.headers import server_timing
-from waiter_service.job import Answer, Job
-from waiter_service.pipeline import BoundedQueue, LateTimer
-from waiter_service.telemetry import Telemetry
-from waiter_service.tracing import Tracing
+from waiter_service.core.behaviour import Behaviour
+from waiter_service.core.headers import server_timing
+from waiter_service.core.request import answer, understand
+from waiter_service.observe.counters import Telemetry
+from waiter_service.observe.tracing import Tracing
+from waiter_service.pipeline.job import Answer, Job
+from waiter_service.pipeline.queue import BoundedQueue, LateTimer
 
 
 class Waiter:

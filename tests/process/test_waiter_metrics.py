@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import Waiter, assert_well_behaved, await_answer, free_port, read, send
-from waiter_service.behaviour import Behaviour, Wait
+from waiter_service.core.behaviour import Behaviour, Wait
 
 REQUESTS = 200
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from opentelemetry.trace import Span
 
-from waiter_service.handler import Reply
-from waiter_service.metrics import Timings
-from waiter_service.offsets import OffsetTracker
+from waiter_service.core.offsets import OffsetTracker
+from waiter_service.core.request import Reply
+from waiter_service.observe.prometheus import Timings
 
 Finished = deque[tuple[OffsetTracker, int]]
 """A consumer's inbox for offsets that are done; `deque.append` is safe from any thread."""

@@ -10,11 +10,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from waiter_service.job import Finished, Job
-from waiter_service.offsets import OffsetTracker
-from waiter_service.pipeline import BoundedQueue
-from waiter_service.telemetry import Telemetry, logger
-from waiter_service.tracing import Tracing
+from waiter_service.core.offsets import OffsetTracker
+from waiter_service.observe.counters import Telemetry, logger
+from waiter_service.observe.tracing import Tracing
+from waiter_service.pipeline.job import Finished, Job
+from waiter_service.pipeline.queue import BoundedQueue
 
 BATCH = 200
 # Held back longer than this, a consumer pauses its partitions and goes on polling, so that max.poll.interval.ms

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 
-from waiter_service.metrics import Timings
+from waiter_service.observe.prometheus import Timings
 
 logger = logging.getLogger("waiter_service")
 

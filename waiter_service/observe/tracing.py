@@ -28,9 +28,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from waiter_service.handler import Understood
-from waiter_service.headers import TraceContext
-from waiter_service.job import Job
+from waiter_service.core.headers import TraceContext
+from waiter_service.core.request import Understood
+from waiter_service.pipeline.job import Job
 
 SERVICE = "waiter"
 CLOSE_S = 3.0

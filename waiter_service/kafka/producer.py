@@ -12,12 +12,12 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from opentelemetry.trace import Span
 
-from waiter_service.handler import SHORT_BYTES, Reply, by_key, recorded, shortened
-from waiter_service.job import Answer
-from waiter_service.pipeline import BoundedQueue
-from waiter_service.telemetry import Telemetry
-from waiter_service.topics import KnownTopics
-from waiter_service.tracing import Tracing, sent
+from waiter_service.core.request import SHORT_BYTES, Reply, by_key, recorded, shortened
+from waiter_service.kafka.topics import KnownTopics
+from waiter_service.observe.counters import Telemetry
+from waiter_service.observe.tracing import Tracing, sent
+from waiter_service.pipeline.job import Answer
+from waiter_service.pipeline.queue import BoundedQueue
 
 POLL_S = 0.1
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}

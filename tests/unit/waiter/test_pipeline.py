@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from waiter_service.pipeline import BoundedQueue, LateTimer, Stage
+from waiter_service.pipeline.queue import BoundedQueue, LateTimer, Stage
 
 
 def test_everything_comes_out_once_and_in_order() -> None:

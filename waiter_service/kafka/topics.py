@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
-from waiter_service.telemetry import logger
+from waiter_service.observe.counters import logger
 
 ANSWER_TIMEOUT_S = 10.0
 _NEGATIVE_TTL_S = 5.0

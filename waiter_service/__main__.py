@@ -6,34 +6,35 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaException
 
+from waiter_service.kafka.properties import mask
 from waiter_service.kafka.topics import KafkaUnavailable
-from waiter_service.observe import tracing
-from waiter_service.observe.counters import logger
 from waiter_service.observe.prometheus import PortTaken
+from waiter_service.observe.tracing import TracingUnavailable, tracing_from_environment
 from waiter_service.service import Service
 from waiter_service.settings import parse
+
+_logger = logging.getLogger("waiter_service")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run until SIGTERM or SIGINT; exit 0 then, 1 after a failure, 2 for a refused option."""
     settings = parse(arguments)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
+    _start_logging(settings.clients.file)
+    for note in settings.notes:
+        _logger.info("%s", note)
+    for warning in settings.warnings:
+        _logger.warning("%s", warning)
     try:
-        service = Service(settings, tracing.start(os.environ, settings.group))
-    except (KafkaUnavailable, tracing.TracingUnavailable, PortTaken) as error:
-        logger.error("%s", error)
+        service = Service(settings, tracing_from_environment(os.environ, settings.clients.group))
+    except (KafkaUnavailable, TracingUnavailable, PortTaken) as error:
+        _logger.error("%s", error)
         sys.exit(1)
     except KafkaException as error:
-        logger.error("librdkafka refused a setting: %s", error.args[0].str())
+        _logger.error("librdkafka refused a setting: %s", error.args[0].str())
         sys.exit(1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: service.request_stop())
@@ -42,8 +43,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGINT, lambda _number, _frame: sys.exit(130))  # a second Ctrl-C does not wait
     service.stop()
     if service.crash is not None:
-        logger.error("stopped by a failure: %s", service.crash)
+        _logger.error("stopped by a failure: %s", service.crash)
         sys.exit(1)
+
+
+class _MaskingFormatter(logging.Formatter):
+    """Puts *** for the values of secret settings, whoever wrote the sentence."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(super().format(record), self._secrets)
+
+
+def _start_logging(secrets: Mapping[str, str]) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_MaskingFormatter(secrets))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 if __name__ == "__main__":

@@ -1,28 +1,40 @@
-"""The whole service: stages put together, started, watched, and stopped from left to right."""
+"""The whole service: its stages are put together, started, watched, and stopped from left to right."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from typing import Any
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 
-from confluent_kafka import Consumer
+import confluent_kafka
+from confluent_kafka import Consumer, Producer
 from prometheus_client import CollectorRegistry
 
 from waiter_service.kafka.consumer import RequestConsumer
 from waiter_service.kafka.producer import ReplyProducer
-from waiter_service.kafka.topics import KnownTopics, ensure_topics
-from waiter_service.observe.counters import Telemetry, logger
-from waiter_service.observe.prometheus import Counts, Endpoint, Timings
-from waiter_service.observe.tracing import Tracing
+from waiter_service.kafka.properties import mask
+from waiter_service.kafka.topics import ClusterTopics, TopicChecker, ensure_topics
+from waiter_service.observe.counters import Counters
+from waiter_service.observe.prometheus import Bounded, Collector, Endpoint, Timings
+from waiter_service.observe.tracing import OtelTracing
 from waiter_service.pipeline.job import Answer, Job
-from waiter_service.pipeline.queue import BoundedQueue, LateTimer, Stage
-from waiter_service.pipeline.worker import Waiter
+from waiter_service.pipeline.queue import BoundedQueue
+from waiter_service.pipeline.stage import Stage
+from waiter_service.pipeline.timer import LateTimer
+from waiter_service.pipeline.worker import RequestWorker
 from waiter_service.settings import Settings
+
+_logger = logging.getLogger("waiter_service")
 
 
 class Service:
     """consumers → [request queue] → waiters → [reply queue] → producers.
+
+    Args:
+        settings: the service's settings.
+        tracing: makes spans; None for none.
 
     Raises:
         KafkaUnavailable: no broker answered, or a topic could not be created.
@@ -30,66 +42,77 @@ class Service:
         PortTaken: the metrics cannot be served where they were asked for.
     """
 
-    def __init__(self, settings: Settings, tracing: Tracing | None) -> None:
-        self.telemetry = Telemetry()
+    def __init__(self, settings: Settings, tracing: OtelTracing | None) -> None:
+        self.counters = Counters()
         self.crash: BaseException | None = None
         """What ended a thread that must not end; the service stops with it."""
         self._wake = threading.Event()
         self._settings = settings
-        Consumer(consumer_config(settings)).close()  # a refused setting is refused before anything is created
-        ensure_topics(
-            settings.client_config("admin"),
+        self._tracing = tracing
+        clients = settings.clients
+        # A refused setting is refused before anything is created.
+        Consumer(clients.consumer()).close()
+        Producer(clients.producer())
+        self._say_what_is_used()
+        cluster = ensure_topics(
+            clients.admin(),
             [settings.request_topic, settings.reply_topic],
             settings.partitions,
             settings.replication_factor,
         )
+        _logger.info("cluster %s at %s", cluster or "without an id", clients.bootstrap)
+        registry = CollectorRegistry()
+        self._make_stages(None if settings.metrics_port is None else Timings(registry))
+        self._endpoint: Endpoint | None = None
+        if settings.metrics_port is not None:
+            registry.register(Collector(self))
+            self._endpoint = Endpoint(settings.metrics_port, registry, self.health)
+
+    def _make_stages(self, timings: Timings | None) -> None:
+        settings, clients, counters, tracing = self._settings, self._settings.clients, self.counters, self._tracing
         self._requests: BoundedQueue[Job] = BoundedQueue("request queue", settings.request_queue)
         self._replies: BoundedQueue[Answer] = BoundedQueue("reply queue", settings.reply_queue)
-        self._late = LateTimer(self._replies.put)  # type: ignore[arg-type] # it hands on what it was given: answers
-        self._tracing = tracing
-        waiter = Waiter(settings.behaviour, settings.reply_topic, self._replies, self._late, self.telemetry, tracing)
-        self._waiters = Stage("waiter", settings.waiters, self._requests, waiter.work, self._crashed)
-        topics = KnownTopics(settings.client_config("consumer"))
+        self._late: LateTimer[Answer] = LateTimer(settings.late_capacity, self._replies.put, self._on_crash)
+        worker = RequestWorker(settings.behaviour, settings.reply_topic, self._replies, self._late, counters, tracing)
+        self._waiters = Stage("waiter", settings.waiters, self._requests, worker.work, self._on_crash)
+        ask = ClusterTopics(clients.consumer()).exists
+        self._topics = TopicChecker([settings.reply_topic], ask, self._on_crash)
         self._producers = [
-            ReplyProducer(
-                n + 1, producer_config(settings), self._replies, topics, self.telemetry, tracing, self._crashed
-            )
+            ReplyProducer(n + 1, clients.producer(), self._replies, self._topics, counters, self._on_crash)
             for n in range(settings.producers)
         ]
         self._consumers = [
             RequestConsumer(
                 n + 1,
-                consumer_config(settings),
+                clients.consumer(),
                 settings.request_topic,
                 self._requests,
-                self.telemetry,
+                counters,
+                timings,
                 tracing,
-                self._crashed,
+                self._on_crash,
             )
             for n in range(settings.consumers)
         ]
 
-        self._endpoint: Endpoint | None = None
-        if settings.metrics_port is not None:
-            registry = CollectorRegistry()
-            self.telemetry.timings = Timings(registry)
-            registry.register(Counts(self))
-            self._endpoint = Endpoint(settings.metrics_port, registry, self.health)
-
     @property
-    def queues(self) -> tuple[BoundedQueue[Any], ...]:
-        """Both, from left to right."""
-        return self._requests, self._replies
+    def bounded(self) -> Mapping[str, Bounded]:
+        """The queues and the timer, from left to right."""
+        return {"request": self._requests, "late": self._late, "reply": self._replies}
 
     @property
     def in_flight(self) -> int:
         """Requests read and not yet answered."""
         return sum(consumer.in_flight for consumer in self._consumers)
 
+    def snapshot(self) -> dict[str, int]:
+        """All counters that are not zero, by name."""
+        return self.counters.snapshot()
+
     def health(self) -> tuple[bool, str]:
         """Whether it works, and a word about it."""
         if self.crash is not None:
-            return False, f"stopped by a failure: {self.crash}"
+            return False, mask(f"stopped by a failure: {self.crash}", self._settings.clients.file)
         if self._wake.is_set():
             return False, "stopping"
         ready = all(consumer.assigned.is_set() for consumer in self._consumers)
@@ -99,6 +122,7 @@ class Service:
         """Start from right to left, so that nothing is read before it can be answered."""
         for producer in self._producers:
             producer.start()
+        self._topics.start()
         self._late.start()
         self._waiters.start()
         for consumer in self._consumers:
@@ -115,25 +139,27 @@ class Service:
                 break
         s = self._settings
         if not self._wake.is_set():
-            logger.info(
+            _logger.info(
                 "ready: %s -> %s on %s; %d consumers, %d waiters, %d producers",
-                s.request_topic, s.reply_topic, s.bootstrap, s.consumers, s.waiters, s.producers,
+                s.request_topic, s.reply_topic, s.clients.bootstrap, s.consumers, s.waiters, s.producers,
             )  # fmt: skip
-        answered = self.telemetry.value("replies")
+        answered = self.counters.value("replies")
         while not self._wake.wait(s.report_every_s):
-            now = self.telemetry.value("replies")
+            now = self.counters.value("replies")
             if now != answered or self._requests.depth:
-                logger.info("%s; %.0f replies/s", self.status(), (now - answered) / s.report_every_s)
+                _logger.info("%s; %.0f replies/s", self.status(), (now - answered) / s.report_every_s)
             answered = now
 
     def status(self) -> str:
         """One line: depths, time held back, and every counter."""
-        queues = ", ".join(
-            f"{queue.name} {queue.depth}/{queue.capacity} (held back {queue.blocked_ns / 1e9:.2f} s)"
-            for queue in self.queues
-        )
-        counts = ", ".join(f"{name} {count}" for name, count in self.telemetry.snapshot().items())
-        return f"{counts or 'nothing yet'}; {queues}, late timer {self._late.depth}"
+        depths = ", ".join(
+            f"{name} {items.depth}/{items.capacity} (held back {items.blocked_ns / 1e9:.2f} s)"
+            for name, items in (
+                ("request queue", self._requests), ("late timer", self._late), ("reply queue", self._replies),
+            )
+        )  # fmt: skip
+        counts = ", ".join(f"{name} {count}" for name, count in self.snapshot().items())
+        return f"{counts or 'nothing yet'}; {depths}"
 
     def stop(self) -> bool:
         """Stop reading, drain from left to right, flush, commit, close; within the shutdown timeout.
@@ -142,7 +168,7 @@ class Service:
             Whether all that was read was answered.
         """
         deadline = time.monotonic() + self._settings.shutdown_timeout_s
-        logger.info("stopping: %s", self.status())
+        _logger.info("stopping: %s", self.status())
         # The consumers end last of the reading: they wait for their own requests to come out at the right end.
         for consumer in self._consumers:
             consumer.stop(deadline)
@@ -152,46 +178,36 @@ class Service:
         self._late.close()
         self._replies.close()
         self._waiters.join(deadline)
+        for producer in self._producers:
+            producer.join_sender(deadline)
+        self._topics.close(deadline)
         unacknowledged = sum(producer.close(deadline) for producer in self._producers)
-        undrained = sum(consumer.undrained for consumer in self._consumers)
-        if undrained or unacknowledged:
-            logger.warning(
+        unanswered = sum(consumer.unanswered for consumer in self._consumers)
+        if unanswered or unacknowledged:
+            _logger.warning(
                 "%d requests were read and not answered within the shutdown timeout of %.0f s "
                 "(%d replies unacknowledged); their offsets are not committed: the group's next owner answers them",
-                undrained, self._settings.shutdown_timeout_s, unacknowledged,
+                unanswered, self._settings.shutdown_timeout_s, unacknowledged,
             )  # fmt: skip
         if self._tracing is not None:
             self._tracing.close()
         if self._endpoint is not None:
             self._endpoint.close()
-        logger.info("stopped: %s", self.status())
-        return not undrained and not unacknowledged
+        _logger.info("stopped: %s", self.status())
+        return not unanswered and not unacknowledged
 
-    def _crashed(self, crash: BaseException) -> None:
+    def _say_what_is_used(self) -> None:
+        settings = self._settings
+        try:
+            ours = version("locust-kafka")
+        except PackageNotFoundError:  # run from a copy of the source
+            ours = "(source)"
+        _logger.info(
+            "waiter-service %s, confluent-kafka %s, librdkafka %s; topics %s -> %s, group %s",
+            ours, confluent_kafka.__version__, confluent_kafka.libversion()[0],
+            settings.request_topic, settings.reply_topic, settings.clients.group,
+        )  # fmt: skip
+
+    def _on_crash(self, crash: BaseException) -> None:
         self.crash = crash
         self._wake.set()
-
-
-def consumer_config(settings: Settings) -> dict[str, object]:
-    """Offsets are stored by us when answered, and committed by librdkafka each second and on revocation."""
-    return {
-        "group.id": settings.group,
-        "group.protocol": settings.group_protocol,
-        "auto.offset.reset": "earliest",
-        "auto.commit.interval.ms": 1000,
-        "fetch.wait.max.ms": 100,
-        **settings.client_config("consumer"),
-        "enable.auto.commit": True,
-        "enable.auto.offset.store": False,
-    }
-
-
-def producer_config(settings: Settings) -> dict[str, object]:
-    """One request in flight a broker: records gather while the last one is under way, so no linger is needed."""
-    return {
-        "enable.idempotence": True,
-        "linger.ms": 0,
-        "max.in.flight": 1,
-        "queue.buffering.max.messages": 10_000,
-        **settings.client_config("producer"),
-    }

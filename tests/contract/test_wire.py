@@ -58,7 +58,7 @@ def test_what_we_send_everybody_reads() -> None:
     assert f"{oracle(sent.decode()).trace_id:032x}".encode() == trace_id  # type: ignore[union-attr]
     context = parse_traceparent(sent)
     assert context is not None
-    child = oracle(context.unrecorded(b"1234567890abcdef").decode())
+    child = oracle(context.unsampled_child(b"1234567890abcdef").decode())
     assert child is not None
     assert (f"{child.trace_id:032x}".encode(), f"{child.span_id:016x}") == (trace_id, "1234567890abcdef")
     assert not child.trace_flags.sampled  # who records no span must not say so

@@ -1,6 +1,6 @@
 """What the waiter does with one request: a pure function of its trace id and the seed.
 
-Whoever knows the trace id can predict every reply, so a load tester can be held against an exact plan.
+The trace ids and the seed predict every reply, so a load tester can be compared with an exact plan.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Plan(NamedTuple):
     """What will happen to one request.
 
     Attributes:
-        wait_ms: how long a waiter thread holds it, in ms.
+        wait_ms: how long a waiter thread holds the request, in ms.
         replies: how many replies are sent: 0 (dropped), 1, or 2 (duplicated).
-        late_s: how long after the wait the replies are held back by a timer, in seconds; 0 for not at all.
+        late_s: how long after the wait a timer delays the replies, in seconds; 0 for no delay.
         error: whether the replies carry an `error` header.
     """
 

@@ -1,4 +1,7 @@
-"""The wire contract's headers.  A deliberate small copy: the tester has its own, and a contract test holds both."""
+"""The headers of the wire contract.
+
+The load tester has its own copy, since the two packages share no code; a contract test compares the two.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ REPLY_TO = "reply-to"
 REPLY_PARTITION = "reply-partition"
 SERVER_TIMING = "server-timing"
 ERROR = "error"
+INJECTED = b"injected"
 
 # W3C Trace Context level 2, section 3.2: version 00 has exactly four fields, later versions may have more.
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
@@ -26,13 +30,17 @@ class TraceContext(NamedTuple):
     span_id: bytes
     flags: int
 
-    def unrecorded(self, span_id: bytes) -> bytes:
-        """The traceparent that a child (16 hex digits) sends on when it records no span: not sampled, rest kept."""
+    def unsampled_child(self, span_id: bytes) -> bytes:
+        """Return the traceparent of a child span that nobody records: its sampled flag is 0, other flags are kept.
+
+        Args:
+            span_id: the child's span id, 16 hex digits.
+        """
         return b"00-%s-%s-%02x" % (self.trace_id, span_id, self.flags & ~1)
 
 
-def last(headers: Headers, name: str) -> bytes | None:
-    """The value of the last header of that name; Kafka allows several, and the last writer wins."""
+def last_header(headers: Headers, name: str) -> bytes | None:
+    """Return the value of the last header of that name, None without one; Kafka allows several of one name."""
     for header, value in reversed(headers):
         if header == name:
             return value
@@ -40,7 +48,7 @@ def last(headers: Headers, name: str) -> bytes | None:
 
 
 def parse_traceparent(value: bytes) -> TraceContext | None:
-    """Parse by the W3C rules; None for what they refuse (all-zero ids, upper case, version ff, a short field)."""
+    """Parse a traceparent; None for what the W3C rules refuse (all-zero ids, upper case, version ff, a short field)."""
     match = _TRACEPARENT.fullmatch(value)
     if match is None:
         return None
@@ -53,5 +61,11 @@ def parse_traceparent(value: bytes) -> TraceContext | None:
 
 
 def server_timing(queue_ms: float, wait_ms: float, forward_ms: float) -> bytes:
-    """W3C Server-Timing: time in the request queue, time waited, time the consumer was held back; all in ms."""
+    """Write a W3C Server-Timing value.
+
+    Args:
+        queue_ms: time in the request queue.
+        wait_ms: time waited by a waiter thread.
+        forward_ms: time the consumer was held back by a full request queue.
+    """
     return b"queue;dur=%.3f, wait;dur=%.3f, forward;dur=%.3f" % (queue_ms, wait_ms, forward_ms)

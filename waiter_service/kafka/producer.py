@@ -10,13 +10,12 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from opentelemetry.trace import Span
 
-from waiter_service.core.request import SHORT_BYTES, Reply, by_key, recorded, shortened
-from waiter_service.kafka.topics import KnownTopics
-from waiter_service.observe.counters import Telemetry
-from waiter_service.observe.tracing import Tracing, sent
+from waiter_service.core.request import TRUNCATED_BYTES, Reply, truncate, with_traceparent, without_partition
+from waiter_service.kafka.record import delivered
+from waiter_service.kafka.topics import TopicChecker
 from waiter_service.pipeline.job import Answer
+from waiter_service.pipeline.observer import Counters, SendSpan
 from waiter_service.pipeline.queue import BoundedQueue
 
 POLL_S = 0.1
@@ -44,15 +43,14 @@ _OVER = {
 
 
 class ReplyProducer:
-    """One Producer, with a thread that sends and a thread that hears the broker's acknowledgements.
+    """One Producer with two threads: one sends, the other one polls the broker's delivery reports.
 
     Args:
-        number: from 1, for the threads' names.
+        number: its number from 1, for the threads' names.
         config: the Producer's configuration.
         replies: the queue of answers; closing it ends the sending thread.
         topics: knows which topics exist.
-        telemetry: counters.
-        tracing: spans; None for none.
+        counters: counts replies, anomalies and errors.
         on_crash: is called when a thread cannot go on.
     """
 
@@ -61,44 +59,45 @@ class ReplyProducer:
         number: int,
         config: dict[str, Any],
         replies: BoundedQueue[Answer],
-        topics: KnownTopics,
-        telemetry: Telemetry,
-        tracing: Tracing | None,
+        topics: TopicChecker,
+        counters: Counters,
         on_crash: Callable[[BaseException], None],
     ) -> None:
-        self._producer = Producer({**config, "error_cb": self._error})
+        self._producer = Producer({**config, "error_cb": self._on_error})
         self._replies = replies
         self._topics = topics
-        self._telemetry = telemetry
-        self._tracing = tracing
+        self._counters = counters
         self._on_crash = on_crash
         self._closing = threading.Event()
         self._acknowledged = 0
-        self._troubles: deque[tuple[Answer, Reply, KafkaError]] = deque()
+        self._failed_deliveries: deque[tuple[Answer, Reply, KafkaError]] = deque()
         self._sender = threading.Thread(
             target=self._guard, args=(self._send_all,), name=f"producer-{number}", daemon=True
         )
-        self._listener = threading.Thread(
-            target=self._guard, args=(self._hear_all,), name=f"producer-{number}-acks", daemon=True
+        self._poller = threading.Thread(
+            target=self._guard, args=(self._poll_delivery_reports,), name=f"producer-{number}-acks", daemon=True
         )
 
     def start(self) -> None:
         """Start both threads."""
         self._sender.start()
-        self._listener.start()
+        self._poller.start()
+
+    def join_sender(self, deadline: float) -> None:
+        """Wait until the queue's last answer is sent, at most until `deadline`; the queue must be closed before."""
+        self._sender.join(max(0.0, deadline - time.monotonic()))
 
     def close(self, deadline: float) -> int:
-        """Wait until all is sent and acknowledged, at most until `deadline`; the queue must be closed before.
+        """Wait until all that was sent is acknowledged, at most until `deadline` (time.monotonic()).
 
         Returns:
             How many replies the broker has not acknowledged.
         """
-        self._sender.join(max(0.0, deadline - time.monotonic()))
-        while (len(self._producer) or self._troubles) and time.monotonic() < deadline:
+        while (len(self._producer) or self._failed_deliveries) and time.monotonic() < deadline:
             time.sleep(0.01)
         unacknowledged = len(self._producer)
         self._closing.set()
-        self._listener.join(2 * POLL_S + 1)
+        self._poller.join(2 * POLL_S + 1)
         return unacknowledged
 
     def _guard(self, body: Callable[[], None]) -> None:
@@ -109,87 +108,102 @@ class ReplyProducer:
 
     def _send_all(self) -> None:
         while (answer := self._replies.take()) is not None:
-            if not self._topics.exists(answer.reply.topic):
-                self._telemetry.odd("unknown reply-to topic", f"{answer.job.place()} to {answer.reply.topic}")
-                answer.job.finish()
-                continue
-            for _ in range(answer.unacknowledged):
-                self._send(answer, hold_back=lambda: time.sleep(0.005))
+            exists = self._topics.exists_if_known(answer.reply.topic)
+            if exists is None:
+                # Asking takes up to 10 s; the other replies do not wait for it.
+                self._topics.check(answer.reply.topic, partial(self._send_if, answer))
+            else:
+                self._send_if(answer, exists)
 
-    def _send(self, answer: Answer, hold_back: Callable[[], object]) -> None:
-        reply, span = answer.reply, None
-        if self._tracing is not None and (begun := self._tracing.send(answer.job, reply.topic)) is not None:
-            span, traceparent = begun
-            reply = recorded(reply, traceparent)
-        place: dict[str, Any] = {} if reply.partition is None else {"partition": reply.partition}
+    def _send_if(self, answer: Answer, topic_exists: bool) -> None:
+        if not topic_exists:
+            self._counters.anomaly("unknown reply-to topic", f"{answer.job.request.position()} to {answer.reply.topic}")
+            answer.job.finish()
+            return
+        for _ in range(answer.unacknowledged):
+            self._send(answer, backpressure=lambda: time.sleep(0.005))
+
+    def _send(self, answer: Answer, backpressure: Callable[[], object]) -> None:
+        reply = answer.reply
+        span = answer.job.span.start_send(reply.topic) if answer.job.span is not None else None
+        if span is not None:
+            reply = with_traceparent(reply, span.traceparent)
+        # Names, not positions: tools that wrap `produce` look for `headers` by its name.
+        record: dict[str, Any] = {
+            "topic": reply.topic,
+            "value": reply.value,
+            "key": reply.key,
+            "headers": reply.headers,
+        }
+        if reply.partition is not None:
+            record["partition"] = reply.partition
         while True:
             try:
-                self._producer.produce(
-                    reply.topic, reply.value, key=reply.key, headers=reply.headers,
-                    on_delivery=partial(self._delivered, answer, answer.reply, span), **place,
-                )  # fmt: skip
+                self._producer.produce(**record, on_delivery=partial(self._on_delivery, answer, answer.reply, span))
                 return
             except BufferError:
-                hold_back()  # librdkafka's queue is full
+                backpressure()  # librdkafka's queue is full
             except KafkaException as refused:
-                self._delivered(answer, answer.reply, span, refused.args[0], None)
+                self._on_delivery(answer, answer.reply, span, refused.args[0], None)
                 return
 
-    def _hear_all(self) -> None:
+    def _poll_delivery_reports(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(POLL_S)
             if self._acknowledged:
-                self._telemetry.count("replies", self._acknowledged)
+                self._counters.count("replies", self._acknowledged)
                 self._acknowledged = 0
-            for _ in range(len(self._troubles)):
-                self._refused(*self._troubles.popleft())
+            for _ in range(len(self._failed_deliveries)):
+                self._handle_failed_delivery(*self._failed_deliveries.popleft())
 
-    def _delivered(
-        self, answer: Answer, reply: Reply, span: Span | None, error: KafkaError | None, message: Message | None
+    def _on_delivery(
+        self, answer: Answer, reply: Reply, span: SendSpan | None, error: KafkaError | None, message: Message | None
     ) -> None:
-        if span is not None:
-            sent(span, message, error)
         if error is not None:
-            # Not from in here: sending may have to wait for room, and only this thread's polling makes room.
-            self._troubles.append((answer, reply, error))
+            if span is not None:
+                span.end(None, error.name(), error.str())
+            # Not handled in here: sending may have to wait for room, and only this thread's polling makes room.
+            self._failed_deliveries.append((answer, reply, error))
             return
+        if span is not None and message is not None:
+            span.end(delivered(message))
         self._acknowledged += 1
-        self._settle(answer)
+        self._mark_replied(answer)
 
-    def _refused(self, answer: Answer, reply: Reply, error: KafkaError) -> None:
-        """Send it in another form, send it again, or give it up: in this order, by what the broker said."""
-        example = f"{answer.job.place()} to {reply.topic}: {error.str()}"
+    def _handle_failed_delivery(self, answer: Answer, reply: Reply, error: KafkaError) -> None:
+        """Send the reply in another form, send it again, or give it up: by the broker's error."""
+        example = f"{answer.job.request.position()} to {reply.topic}: {error.str()}"
         code = error.code()
         if code in _OVER:
             self._on_crash(KafkaException(error))
         elif reply is not answer.reply:
-            self._resend(answer)  # its twin met the same and was changed already
-        elif code in _TOO_LARGE and len(reply.value) > SHORT_BYTES:
-            self._telemetry.odd("reply too large", example)
-            answer.reply = shortened(reply)
+            self._resend(answer)  # its duplicate failed in the same way and was changed already
+        elif code in _TOO_LARGE and len(reply.value) > TRUNCATED_BYTES:
+            self._counters.anomaly("reply too large", example)
+            answer.reply = truncate(reply)
             self._resend(answer)
         elif code in _NO_SUCH_PARTITION and reply.partition is not None:
-            self._telemetry.odd("reply-partition does not exist", example)
-            answer.reply = by_key(reply)
+            self._counters.anomaly("reply-partition does not exist", example)
+            answer.reply = without_partition(reply)
             self._resend(answer)
         elif code in _PERMANENT:
-            self._telemetry.odd("reply refused", example)
-            self._settle(answer)
+            self._counters.anomaly("reply refused", example)
+            self._mark_replied(answer)
         else:  # the cluster may take it later
-            self._telemetry.odd("reply sent again", example)
+            self._counters.anomaly("reply sent again", example)
             self._producer.poll(POLL_S)  # not at once, over and over
             self._resend(answer)
 
     def _resend(self, answer: Answer) -> None:
-        self._send(answer, hold_back=lambda: self._producer.poll(0.005))
+        self._send(answer, backpressure=lambda: self._producer.poll(0.005))
 
-    def _settle(self, answer: Answer) -> None:
-        """One of its replies needs no more waiting; after the last, the request's offset may be committed."""
+    def _mark_replied(self, answer: Answer) -> None:
+        """Count down the answer's replies; after the last one the request's offset may be committed."""
         answer.unacknowledged -= 1
         if answer.unacknowledged == 0:
             answer.job.finish()
 
-    def _error(self, error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._on_crash(KafkaException(error))
-        self._telemetry.odd("producer error", str(error))
+        self._counters.anomaly("producer error", str(error))

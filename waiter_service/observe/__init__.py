@@ -1,0 +1,1 @@
+"""What leaves the service beside replies: counters and the log, Prometheus, spans."""

@@ -1,4 +1,4 @@
-"""Count what happens, and tell it.  One object for the whole service, safe from every thread."""
+"""Counts what happens, and logs the first anomaly of each kind."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import logging
 import threading
 from collections import Counter
 
-from waiter_service.observe.prometheus import Timings
-
-logger = logging.getLogger("waiter_service")
+_logger = logging.getLogger("waiter_service")
 
 
-class Telemetry:
-    """Named counters.  Oddities and errors are also logged, once per kind, with an example."""
+class Counters:
+    """Named counters; one object for the whole service, safe from every thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self.timings: Timings | None = None
-        """Histograms, when somebody may read them."""
 
     def count(self, what: str, times: int = 1) -> int:
         """Add to a counter; returns its new value."""
@@ -26,17 +22,17 @@ class Telemetry:
             self._counts[what] += times
             return self._counts[what]
 
-    def odd(self, kind: str, example: str) -> None:
-        """Count an oddity; the first of its kind is logged with the example."""
+    def anomaly(self, kind: str, example: str) -> None:
+        """Count an anomaly or an error; the first of its kind is logged with the example."""
         if self.count(kind) == 1:
-            logger.warning("%s: %s (logged once; counted from here on)", kind, example)
+            _logger.warning("%s: %s (logged once; counted from here on)", kind, example)
 
     def value(self, what: str) -> int:
-        """A counter's value; 0 if it never counted."""
+        """Return a counter's value; 0 if it never counted."""
         with self._lock:
             return self._counts[what]
 
     def snapshot(self) -> dict[str, int]:
-        """All counters that are not zero, by name."""
+        """Return all counters that are not zero, by name."""
         with self._lock:
             return {name: count for name, count in sorted(self._counts.items()) if count}

@@ -1,21 +1,18 @@
-"""`/metrics` for Prometheus and `/healthz` for whoever starts and stops services.
+"""`/metrics` for Prometheus and `/healthz` for whatever starts and stops services.
 
-Counters and depths are read when somebody asks; only the two histograms cost something on the way.
+Counters and depths are read at each scrape; only the two histograms cost something for each request.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-
-if TYPE_CHECKING:
-    from waiter_service.service import Service
 
 # OpenTelemetry semantic conventions 1.44, messaging metrics: the advised boundaries, in seconds.
 BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -29,11 +26,11 @@ _FAULT = "fault: "
 
 
 class PortTaken(Exception):
-    """Nothing can listen on the port for metrics."""
+    """The port for metrics cannot be listened on; the message is for the user."""
 
 
 class Timings:
-    """How long things took, recorded as they end."""
+    """Histograms of durations."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._process = Histogram(
@@ -42,33 +39,59 @@ class Timings:
         ).labels("kafka", "process")  # fmt: skip
         self._wait = Histogram("waiter_wait_seconds", "Time waited", buckets=BOUNDARIES, registry=registry)
 
-    def processed(self, nanoseconds: int) -> None:
-        """A request is done with."""
+    def record_processed(self, nanoseconds: int) -> None:
+        """Record the time from a request's receipt to the end of its processing."""
         self._process.observe(nanoseconds / 1e9)
 
-    def waited(self, nanoseconds: int) -> None:
-        """A wait is over."""
+    def record_wait(self, nanoseconds: int) -> None:
+        """Record the time that a request was held on purpose."""
         self._wait.observe(nanoseconds / 1e9)
 
 
-class Counts:
+class Bounded(Protocol):
+    """What holds a limited number of items."""
+
+    capacity: int
+    blocked_ns: int
+
+    @property
+    def depth(self) -> int:
+        """How many items it holds now."""
+
+
+class Observed(Protocol):
+    """What the metrics are read from."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests read and not yet answered."""
+
+    @property
+    def bounded(self) -> Mapping[str, Bounded]:
+        """Queues and the timer, by the value of the label `queue`."""
+
+    def snapshot(self) -> dict[str, int]:
+        """All counters that are not zero, by name."""
+
+
+class Collector:
     """A Prometheus collector over what the service counts anyway."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing yet: asked when it is registered."""
+        """Return nothing: the registry asks for this once, before anything is counted."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
         """Read everything."""
-        service = self._service
-        counts = service.telemetry.snapshot()
+        observed = self._observed
+        counts = observed.snapshot()
         for name, words in _TOTALS.items():
             yield CounterMetricFamily(f"waiter_{name}", words, value=counts.pop(name, 0))
         faults = CounterMetricFamily("waiter_faults", "Faults injected on purpose", labels=["fault"])
-        events = CounterMetricFamily("waiter_events", "Oddities, errors and pauses, by what happened", labels=["event"])
+        events = CounterMetricFamily("waiter_events", "Anomalies, errors and pauses, by kind", labels=["event"])
         for name, count in counts.items():
             if name.startswith(_FAULT):
                 faults.add_metric([name.removeprefix(_FAULT)], count)
@@ -79,13 +102,12 @@ class Counts:
         depth = GaugeMetricFamily("waiter_queue_depth", "Items in the queue now", labels=["queue"])
         capacity = GaugeMetricFamily("waiter_queue_capacity", "Items it can hold", labels=["queue"])
         held = CounterMetricFamily("waiter_held_back_seconds", "Time the stage before had to wait", labels=["queue"])
-        for queue in service.queues:
-            label = [queue.name.removesuffix(" queue")]
-            depth.add_metric(label, queue.depth)
-            capacity.add_metric(label, queue.capacity)
-            held.add_metric(label, queue.blocked_ns / 1e9)
+        for name, items in observed.bounded.items():
+            depth.add_metric([name], items.depth)
+            capacity.add_metric([name], items.capacity)
+            held.add_metric([name], items.blocked_ns / 1e9)
         yield from (depth, capacity, held)
-        yield GaugeMetricFamily("waiter_in_flight", "Requests read and not yet answered", value=service.in_flight)
+        yield GaugeMetricFamily("waiter_in_flight", "Requests read and not yet answered", value=observed.in_flight)
 
 
 class Endpoint:
@@ -94,10 +116,10 @@ class Endpoint:
     Args:
         port: where it listens, on all addresses; 0 picks a free one.
         registry: what `/metrics` shows.
-        health: whether the service works, and a word about it.
+        health: returns whether the service works, and a word about it.
 
     Raises:
-        PortTaken: it cannot listen there.
+        PortTaken: the port cannot be listened on.
     """
 
     def __init__(self, port: int, registry: CollectorRegistry, health: Callable[[], tuple[bool, str]]) -> None:
@@ -122,13 +144,13 @@ class Endpoint:
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread a connection: one that says nothing must not keep the others, or the end of the service, waiting."""
+    """One thread for each connection: a silent one must delay neither the others nor the end of the service."""
 
     daemon_threads = True
     block_on_close = False
@@ -138,4 +160,4 @@ class _Quiet(WSGIRequestHandler):
     timeout = 10  # seconds that a connection may be silent
 
     def log_message(self, format: str, *args: object) -> None:
-        """A scrape every few seconds is no news."""
+        """Log nothing: there is a scrape every few seconds."""

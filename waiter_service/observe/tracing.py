@@ -1,7 +1,8 @@
 """Spans by the plain OpenTelemetry SDK, as any service under test would make them.
 
-On when the environment says where spans go (`OTEL_EXPORTER_OTLP_ENDPOINT`, or `OTEL_TRACES_EXPORTER=otlp`).  Sampling,
-batching, headers and resource follow OpenTelemetry's variables; by default the request's own sampled flag decides.
+Tracing is on when the environment says where spans go: `OTEL_EXPORTER_OTLP_ENDPOINT`, or `OTEL_TRACES_EXPORTER=otlp`.
+Sampling, batching, headers and resource follow OpenTelemetry's variables.  By default a request is recorded if its own
+sampled flag says so.
 
 | span | from → to | parent |
 |---|---|---|
@@ -20,17 +21,26 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+)
 
 from waiter_service.core.headers import TraceContext
-from waiter_service.core.request import Understood
-from waiter_service.pipeline.job import Job
+from waiter_service.core.request import ParsedRequest, Request
+from waiter_service.pipeline.observer import Delivered
 
 SERVICE = "waiter"
 CLOSE_S = 3.0
@@ -39,14 +49,14 @@ _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL
 
 
 class TracingUnavailable(Exception):
-    """The environment asks for an exporter that is not installed or not known."""
+    """The environment asks for an exporter that is not installed or not known; the message is for the user."""
 
 
-class Tracing:
+class OtelTracing:
     """Makes the waiter's spans.
 
     Args:
-        exporter: where they go.
+        exporter: where spans go.
         group: the consumer group, for the spans' attributes.
     """
 
@@ -54,8 +64,8 @@ class Tracing:
         self._group = group
         ours = Resource({
             "service.name": SERVICE, "service.instance.id": str(uuid.uuid4()),
-            # Spans of one host share a clock: without these a trace store takes each process for another host and
-            # warns of skew.  (`ip` is what Jaeger's UI looks at.)
+            # Spans of one host share a clock.  Without these attributes a trace store takes each process for another
+            # host and warns of clock skew; Jaeger's UI compares `ip`.
             "host.name": socket.gethostname(), "ip": _address(),
         })  # fmt: skip
         resource = Resource.create().merge(ours).merge(OTELResourceDetector().detect())
@@ -63,65 +73,39 @@ class Tracing:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("waiter_service")
 
-    def process(self, job: Job, request: Understood) -> None:
-        """Begin the span of a request, from its receipt on; `job.span` stays None when nobody wants it."""
-        context, links = _parent(request.context)
-        message = job.message
-        topic, key = message.topic(), message.key()
+    def start_request(self, request: Request, parsed: ParsedRequest) -> OtelRequestSpan | None:
+        """Start the span of a request at the time of its receipt; None when nobody records it."""
+        context, links = _parent(parsed.context)
         span = self._tracer.start_span(
-            f"process {topic}", context, SpanKind.CONSUMER, links=links, start_time=_wall(job.received_ns),
+            f"process {request.topic}", context, SpanKind.CONSUMER, links=links,
+            start_time=_wall_clock_ns(request.received_ns),
             attributes={
-                "messaging.system": "kafka", "messaging.destination.name": topic,
+                "messaging.system": "kafka", "messaging.destination.name": request.topic,
                 "messaging.operation.name": "process", "messaging.operation.type": "process",
-                "messaging.destination.partition.id": str(message.partition()),
-                "messaging.kafka.offset": message.offset(), "messaging.kafka.message.key": _text(key),
+                "messaging.destination.partition.id": str(request.partition),
+                "messaging.kafka.offset": request.offset, "messaging.kafka.message.key": _text(request.key),
                 "messaging.consumer.group.name": self._group,
             },
         )  # fmt: skip
         if not span.is_recording():
-            return
-        kind, stamp_ms = message.timestamp()
-        if kind == TIMESTAMP_LOG_APPEND_TIME:
-            span.add_event("log append", timestamp=stamp_ms * 1_000_000)
-        held_back_ms = (job.queued_ns - job.received_ns) / 1e6
+            return None
+        if request.append_ms is not None:
+            span.add_event("log append", timestamp=request.append_ms * 1_000_000)
+        held_back_ms = (request.queued_ns - request.received_ns) / 1e6
         span.add_event(
-            "forwarding message to service", {"waiter.held_back_ms": held_back_ms}, timestamp=_wall(job.queued_ns)
+            "forwarding message to service",
+            {"waiter.held_back_ms": held_back_ms},
+            timestamp=_wall_clock_ns(request.queued_ns),
         )
-        plan = request.plan
+        plan = parsed.plan
         injected = (("dropped", not plan.replies), ("duplicated", plan.replies > 1), ("late", plan.late_s > 0))
         faults = [name for name, happened in (*injected, ("error", plan.error)) if happened]
         if faults:
             span.set_attribute("waiter.faults", faults)
-        job.span = span
+        return OtelRequestSpan(self._tracer, span)
 
-    def wait(self, job: Job, planned_ms: float, taken_ns: int, done_ns: int) -> None:
-        """The span of a wait that is over."""
-        if job.span is None:
-            return
-        self._tracer.start_span(
-            "wait", trace.set_span_in_context(job.span), start_time=_wall(taken_ns),
-            attributes={
-                "waiter.planned_wait_ms": planned_ms, "waiter.actual_wait_ms": (done_ns - taken_ns) / 1e6,
-                "waiter.queued_ms": (taken_ns - job.queued_ns) / 1e6,
-            },
-        ).end(_wall(done_ns))  # fmt: skip
-
-    def send(self, job: Job, topic: str) -> tuple[Span, bytes] | None:
-        """Begin the span of a reply's sending: the span, and the traceparent that the reply carries."""
-        if job.span is None:
-            return None
-        span = self._tracer.start_span(
-            f"send {topic}", trace.set_span_in_context(job.span), SpanKind.PRODUCER,
-            attributes={
-                "messaging.system": "kafka", "messaging.destination.name": topic,
-                "messaging.operation.name": "send", "messaging.operation.type": "send",
-            },
-        )  # fmt: skip
-        context = span.get_span_context()
-        return span, f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}".encode()
-
-    def mark(self, name: str, **attributes: str | int) -> None:
-        """Something that belongs to no request: a rebalance, a commit that failed.  A trace of its own."""
+    def record_event(self, name: str, **attributes: str | int) -> None:
+        """Record what belongs to no request, such as a rebalance, as a trace of its own."""
         self._tracer.start_span(name, Context(), attributes=dict(attributes)).end()
 
     def close(self) -> None:
@@ -131,30 +115,71 @@ class Tracing:
         closing.join(CLOSE_S)
 
 
-def sent(span: Span, message: Any, error: Any) -> None:
-    """End a send span with its delivery report."""
-    if error is not None:
-        span.set_attribute("error.type", error.name())
-        span.set_status(Status(StatusCode.ERROR, error.str()))
-    else:
-        span.set_attribute("messaging.destination.partition.id", str(message.partition()))
-        span.set_attribute("messaging.kafka.offset", message.offset())
-        kind, stamp_ms = message.timestamp()
-        if kind == TIMESTAMP_LOG_APPEND_TIME:
-            span.add_event("log append", timestamp=stamp_ms * 1_000_000)
-        span.add_event("broker ack")
-    span.end()
+class OtelRequestSpan:
+    """The span of one request, from its receipt until its last reply is acknowledged."""
+
+    def __init__(self, tracer: Tracer, span: Span) -> None:
+        self._tracer = tracer
+        self._span = span
+
+    def record_wait(self, planned_ms: float, queued_ns: int, taken_ns: int, done_ns: int) -> None:
+        """Record a wait that is over; stamps are of time.perf_counter_ns."""
+        self._tracer.start_span(
+            "wait", trace.set_span_in_context(self._span), start_time=_wall_clock_ns(taken_ns),
+            attributes={
+                "waiter.planned_wait_ms": planned_ms, "waiter.actual_wait_ms": (done_ns - taken_ns) / 1e6,
+                "waiter.queued_ms": (taken_ns - queued_ns) / 1e6,
+            },
+        ).end(_wall_clock_ns(done_ns))  # fmt: skip
+
+    def start_send(self, topic: str) -> OtelSendSpan:
+        """Start the span of one reply."""
+        return OtelSendSpan(self._tracer.start_span(
+            f"send {topic}", trace.set_span_in_context(self._span), SpanKind.PRODUCER,
+            attributes={
+                "messaging.system": "kafka", "messaging.destination.name": topic,
+                "messaging.operation.name": "send", "messaging.operation.type": "send",
+            },
+        ))  # fmt: skip
+
+    def end(self) -> None:
+        """End the span."""
+        self._span.end()
 
 
-def start(environ: Mapping[str, str], group: str) -> Tracing | None:
-    """Tracing as the environment asks for; None when spans have nowhere to go.
+class OtelSendSpan:
+    """The span of one reply on its way."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        context = span.get_span_context()
+        flags = context.trace_flags
+        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}".encode()
+        """The header's value that the reply carries."""
+
+    def end(self, delivered: Delivered | None, error_name: str = "", error_text: str = "") -> None:
+        """End the span with the delivery report: where the reply is, or the error."""
+        if delivered is None:
+            self._span.set_attribute("error.type", error_name)
+            self._span.set_status(Status(StatusCode.ERROR, error_text))
+        else:
+            self._span.set_attribute("messaging.destination.partition.id", str(delivered.partition))
+            self._span.set_attribute("messaging.kafka.offset", delivered.offset)
+            if delivered.append_ms is not None:
+                self._span.add_event("log append", timestamp=delivered.append_ms * 1_000_000)
+            self._span.add_event("broker ack")
+        self._span.end()
+
+
+def tracing_from_environment(environ: Mapping[str, str], group: str) -> OtelTracing | None:
+    """Return the tracing that OpenTelemetry's variables ask for; None when spans have nowhere to go.
 
     Args:
         environ: the environment's variables.
         group: the consumer group.
 
     Raises:
-        TracingUnavailable: it asks for what is not there.
+        TracingUnavailable: they ask for an exporter that is not installed or not known.
     """
     exporters = {part.strip().lower() for part in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if part.strip()}
     wanted = "otlp" in exporters or (not exporters and any(environ.get(name) for name in _ENDPOINTS))
@@ -164,7 +189,7 @@ def start(environ: Mapping[str, str], group: str) -> Tracing | None:
     if protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        return Tracing(OTLPSpanExporter(), group)
+        return OtelTracing(OTLPSpanExporter(), group)
     if protocol != "grpc":
         raise TracingUnavailable(f"OTLP protocol {protocol!r} is unknown: use http/protobuf or grpc")
     try:
@@ -175,7 +200,7 @@ def start(environ: Mapping[str, str], group: str) -> Tracing | None:
             "OTLP by grpc needs the package opentelemetry-exporter-otlp-proto-grpc: install it, or set "
             "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
         ) from error
-    return Tracing(grpc.OTLPSpanExporter(), group)
+    return OtelTracing(grpc.OTLPSpanExporter(), group)
 
 
 def _parent(context: TraceContext | None) -> tuple[Context, list[Link]]:
@@ -196,7 +221,7 @@ def _address() -> str:
         return str(probe.getsockname()[0])
 
 
-def _wall(stamp_ns: int) -> int:
+def _wall_clock_ns(stamp_ns: int) -> int:
     return time.time_ns() - (time.perf_counter_ns() - stamp_ns)
 
 

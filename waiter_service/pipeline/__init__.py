@@ -1,0 +1,1 @@
+"""Bounded queues, the threads between them, and what travels through.  Knows nothing of Kafka."""

@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from waiter_service.pipeline.queue import BoundedQueue, LateTimer, Stage
+from waiter_service.pipeline.queue import BoundedQueue
+from waiter_service.pipeline.stage import Stage
+from waiter_service.pipeline.timer import LateTimer
 
 
 def test_everything_comes_out_once_and_in_order() -> None:
@@ -85,7 +87,7 @@ def test_late_items_come_in_the_order_of_their_time() -> None:
         if len(out) == 3:
             done.set()
 
-    timer = LateTimer(hand_on)
+    timer: LateTimer[object] = LateTimer(1000, hand_on, _fail)
     timer.start()
     began = time.monotonic()
     for delay in (0.3, 0.1, 0.2):

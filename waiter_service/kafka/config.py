@@ -1,0 +1,170 @@
+"""From settings to the configurations of librdkafka's clients.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from waiter_service.kafka.properties import Properties
+
+DEFAULT_BOOTSTRAP: Final = "localhost:9092"
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+# Set by the waiter whatever a file says: without them it would commit what is not answered, or create topics.
+_CONSUMER_OWN: Final = {"enable.auto.commit": True, "enable.auto.offset.store": False}
+_PRODUCER_OWN: Final = {"allow.auto.create.topics": False}
+# librdkafka refuses these for a group with the protocol `consumer`: there the broker decides.
+_CLASSIC_ONLY: Final = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
+
+
+class ConfigRefused(ValueError):
+    """Settings that cannot be used together; the sentence is for the user."""
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """What the clients of one service have in common.
+
+    Attributes:
+        bootstrap: the brokers, host:port,...
+        group: the consumer group.
+        group_protocol: its rebalance protocol, `classic` or `consumer`.
+        file: librdkafka's settings from a file; a prefix `consumer.` or `producer.` directs one to a kind of client.
+    """
+
+    bootstrap: str
+    group: str
+    group_protocol: str
+    file: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def admin(self) -> dict[str, Any]:
+        """Return the configuration of a client that neither produces nor consumes."""
+        return self._shared("admin")
+
+    def consumer(self) -> dict[str, Any]:
+        """Return a Consumer's: the waiter stores offsets when requests are answered, librdkafka commits them."""
+        config = {
+            "auto.offset.reset": "earliest",
+            "auto.commit.interval.ms": 1000,
+            "fetch.wait.max.ms": 100,
+            **self._shared("consumer"),
+            "group.id": self.group,
+            "group.protocol": self.group_protocol,
+            **_CONSUMER_OWN,
+        }
+        unfit = _CLASSIC_ONLY if self.group_protocol == "consumer" else ()
+        return {name: value for name, value in config.items() if name not in unfit}
+
+    def producer(self) -> dict[str, Any]:
+        """Return a Producer's.
+
+        One request in flight for each broker: records gather while the last request is under way, so they need no
+        linger.  Idempotence is off where the file's other settings exclude it, as in the Java client.
+        """
+        file = self._shared("producer")
+        return {
+            "enable.idempotence": not _against_idempotence(file),
+            "linger.ms": 0,
+            "max.in.flight": 1,
+            "queue.buffering.max.messages": 10_000,
+            **file,
+            **_PRODUCER_OWN,
+        }
+
+    def _shared(self, kind: str) -> dict[str, Any]:
+        prefixes = ("consumer.", "producer.")
+        plain = {name: value for name, value in self.file.items() if not name.startswith(prefixes)}
+        # A prefixed setting is the more exact one: it wins, wherever it stands in the file.
+        own = {name[len(kind) + 1 :]: value for name, value in self.file.items() if name.startswith(f"{kind}.")}
+        # librdkafka would write to standard error by itself; its errors reach us without that.
+        return {"log_level": 0, **plain, **own, "bootstrap.servers": self.bootstrap}
+
+
+def choose_bootstrap(asked: str | None, asked_by: str, file: Properties, path: str) -> str:
+    """Return the brokers to use: those asked for, else the file's, else localhost:9092.
+
+    Args:
+        asked: the value of the flag or of its variable; None if neither is given.
+        asked_by: the name of that flag or variable, for sentences.
+        file: what the file says.
+        path: the file's name, for sentences.
+
+    Raises:
+        ConfigRefused: two of them name different clusters.
+    """
+    chosen, chosen_by = asked, asked_by
+    for name in ("bootstrap.servers", "consumer.bootstrap.servers", "producer.bootstrap.servers"):
+        if (found := file.values.get(name)) is None:
+            continue
+        here = f"{path}, line {file.lines[name]}, sets {name} to"
+        if chosen is None:
+            chosen, chosen_by = found, here
+        elif not _addresses(chosen) & _addresses(found):
+            raise ConfigRefused(
+                f"{chosen_by} {chosen}, but {here} {found}; these are different clusters: remove one of the two"
+            )
+    return DEFAULT_BOOTSTRAP if chosen is None else chosen
+
+
+def without_bootstrap(file: Properties) -> dict[str, str]:
+    """Return a file's settings but the brokers.
+
+    Raises:
+        ConfigRefused: the file asks for transactions.
+    """
+    for name, line in file.lines.items():
+        if name.removeprefix("producer.") == "transactional.id":
+            raise ConfigRefused(f"line {line}: the waiter sends without transactions; remove {name}")
+    return {name: value for name, value in file.values.items() if not name.endswith("bootstrap.servers")}
+
+
+def config_notes(config: ClientConfig, lines: Mapping[str, int], path: str) -> list[str]:
+    """Return a sentence for each setting of a file that is passed over, or turns another one off.
+
+    Args:
+        config: the configuration made of the file.
+        lines: the file's lines by name.
+        path: the file's name.
+    """
+    notes = []
+    for name, line in lines.items():
+        where, bare = f"{path}, line {line}", name.removeprefix("consumer.").removeprefix("producer.")
+        if bare in (*_CONSUMER_OWN, *_PRODUCER_OWN):
+            notes.append(f"{where}: {name} is decided by the waiter and passed over")
+        elif config.group_protocol == "consumer" and bare in _CLASSIC_ONLY:
+            notes.append(f"{where}: {name} is decided by the broker with --group-protocol consumer and passed over")
+    for name in _against_idempotence(config._shared("producer")):  # noqa: SLF001 # the same module
+        line = lines.get(f"producer.{name}", lines.get(name, 0))
+        notes.append(
+            f"{path}, line {line}: {name} turns enable.idempotence off, as in the Java client: "
+            "a reply may be sent twice after an error"
+        )
+    return notes
+
+
+def _against_idempotence(file: Mapping[str, Any]) -> list[str]:
+    """Return the names of settings with which librdkafka refuses idempotence; empty when the file decides itself."""
+    if "enable.idempotence" in file:
+        return []
+    excluded = {
+        "acks": file.get("acks", "all").lower() not in ("all", "-1"),
+        "retries": file.get("retries", "1").strip() == "0",
+        "max.in.flight": _is_above(file.get("max.in.flight", "1"), 5),
+    }
+    return [name for name, excludes in excluded.items() if excludes]
+
+
+def _is_above(text: str, limit: int) -> bool:
+    return text.strip().isdecimal() and int(text) > limit
+
+
+def _addresses(servers: str) -> set[tuple[str, str]]:
+    """Return host and port of each broker; the names of this machine's loopback address count as one."""
+    found = set()
+    for server in servers.lower().split(","):
+        host, colon, port = server.strip().rpartition("://")[2].rpartition(":")
+        if not colon or port.endswith("]"):
+            host, port = server.strip().rpartition("://")[2], "9092"
+        host = host.strip("[]")
+        found.add(("localhost" if host in _LOOPBACK else host, port))
+    return found

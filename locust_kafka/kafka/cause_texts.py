@@ -6,7 +6,7 @@ LOOK = "look at the broker's log"
 SET_PROTOCOL = "set security.protocol to {others} in {config}, or name another listener with {flag}"
 CHECK_CA = (
     "set ssl.ca.location in {config} to the authority that signed it; if it is, the certificate has expired or is for "
-    "another host name: openssl s_client -connect HOST:PORT shows it"
+    "another host name: openssl s_client -connect {at} shows it"
 )
 # In this order: what is said first here is more certain than what comes after it.
 REFUSALS = [
@@ -41,15 +41,15 @@ CLOSED = [
     (re.compile(pattern), meaning, remedy)
     for pattern, meaning, remedy in (
         (r"sasl_\w+://.*(closed by peer|Broken pipe|Connection reset).*in state UP",
-         "the broker at {at} closes the connection after the login", "look at the broker's log"),
+         "the broker at {at} closed the connection after the login", "look at the broker's log"),
         ("(closed by peer|Broken pipe|Connection reset).*in state UP",
-         "the listener at {at} closes the connection, as one does that wants SASL, and security.protocol={protocol}",
+         "the listener at {at} closed the connection; it probably wants SASL, and security.protocol is {protocol}",
          "set security.protocol={sasl} and the credentials in {config}, or name another listener with {flag}"),
         ("ssl://.*(closed by peer|Broken pipe|Connection reset)",
-         "the listener at {at} closes the connection, as one does that wants a client certificate",
+         "the listener at {at} closed the connection, probably because it wants a client certificate",
          "set ssl.certificate.location and ssl.key.location in {config}"),
         ("closed by peer|Broken pipe|Connection reset|Disconnected",
-         "the listener at {at} closes the connection, as one does that wants TLS, and security.protocol={protocol}",
+         "the listener at {at} closed the connection; it probably wants TLS, and security.protocol is {protocol}",
          "set security.protocol={tls} in {config}, or name another listener with {flag}"),
     )
 ]  # fmt: skip
@@ -145,3 +145,15 @@ ALIASES = {
 }
 SECRET = re.compile(r"password|secret|token|credential|jaas|\.pem|oauthbearer\.config|private|passphrase", re.I)
 """Names of settings whose value is not to be shown."""
+
+# security.protocol → the one without TLS, with TLS, with SASL, without SASL, and all others.
+PROTOCOLS = {
+    "PLAINTEXT": {"plain": "PLAINTEXT", "tls": "SSL", "sasl": "SASL_PLAINTEXT", "no_sasl": "PLAINTEXT",
+                  "others": "SSL, SASL_PLAINTEXT or SASL_SSL"},
+    "SSL": {"plain": "PLAINTEXT", "tls": "SSL", "sasl": "SASL_SSL", "no_sasl": "SSL",
+            "others": "PLAINTEXT, SASL_PLAINTEXT or SASL_SSL"},
+    "SASL_PLAINTEXT": {"plain": "SASL_PLAINTEXT", "tls": "SASL_SSL", "sasl": "SASL_PLAINTEXT", "no_sasl": "PLAINTEXT",
+                       "others": "PLAINTEXT, SSL or SASL_SSL"},
+    "SASL_SSL": {"plain": "SASL_PLAINTEXT", "tls": "SASL_SSL", "sasl": "SASL_SSL", "no_sasl": "SSL",
+                 "others": "PLAINTEXT, SSL or SASL_PLAINTEXT"},
+}  # fmt: skip

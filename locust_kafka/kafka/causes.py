@@ -23,7 +23,6 @@ in this form."""
 
 _QUOTE_LENGTH = 170
 _GENERIC = {"_ALL_BROKERS_DOWN", "_TIMED_OUT"}
-_PROTOCOLS = (("PLAINTEXT", "SSL"), ("SASL_PLAINTEXT", "SASL_SSL"))
 _LOG_PREFIX = re.compile(r"^.*?\[thrd:.*?\]: ")
 _STATE = re.compile(r" \(after \d+ms(?: in state [A-Z_]+)?[^)]*\)| in state [A-Z_]+")
 _BROKER = re.compile(r"^(?:\w+://)?(?P<host>\S+:\d+)/(?P<node>bootstrap|\d+): |^GroupCoordinator: (?P<group>\S+:\d+): ")
@@ -90,7 +89,8 @@ def connection_failure(
     """
     said = [BrokerError(error.name, _LOG_PREFIX.sub("", error.text)) for error in errors]
     protocol = security_protocol.upper() or "PLAINTEXT"
-    names = {"config": config_flag, "flag": flag, "protocol": protocol, **_alternatives(protocol)}
+    names = {"config": config_flag, "flag": flag, "protocol": protocol}
+    names |= tables.PROTOCOLS.get(protocol, tables.PROTOCOLS["PLAINTEXT"])
     missed = [error for error in said if _UNREACHABLE.search(error.text)]
     sentence = (
         _matched(tables.REFUSALS, said, bootstrap, names)
@@ -116,6 +116,17 @@ def connection_failure(
         f"nothing answered at {bootstrap} within {waited_s:.0f} s, and nothing refused: look whether a firewall drops "
         f"the packets and whether the address is right ({flag})"
     )
+
+
+def is_decided(errors: Sequence[BrokerError]) -> bool:
+    """Whether a listener refused the client's settings, so that a longer wait cannot help.
+
+    A refused connection, a closed one and a name without address are not: the broker may be about to start.
+
+    Args:
+        errors: as `connection_failure` takes them.
+    """
+    return any(pattern.search(f"{e.name} {e.text}") for e in errors for pattern, _, _ in tables.REFUSALS)
 
 
 def topic_failure(topic: str, error: BrokerError | None, existing: Sequence[str], bootstrap: str) -> str:
@@ -226,8 +237,8 @@ def _matched(
     for pattern, meaning, remedy in table:
         for error in errors:
             if pattern.search(f"{error.name} {error.text}"):
-                at = _address(error) or bootstrap
-                return _sentence(meaning.format(at=at, **names), error.text, remedy.format(**names))
+                known = {**names, "at": _address(error) or bootstrap}
+                return _sentence(meaning.format(**known), error.text, remedy.format(**known))
     return None
 
 
@@ -269,25 +280,13 @@ def _address(error: BrokerError) -> str | None:
     return (match["host"] or match["group"]).rpartition("//")[2] if match else None
 
 
-def _alternatives(protocol: str) -> dict[str, str]:
-    """The protocols that differ from this one in TLS, in SASL, or in either."""
-    row, column = next(
-        ((r, c) for r, pair in enumerate(_PROTOCOLS) for c, name in enumerate(pair) if name == protocol), (0, 0)
-    )
-    others = [name for pair in _PROTOCOLS for name in pair if name != protocol]
-    return {
-        "plain": _PROTOCOLS[row][0], "tls": _PROTOCOLS[row][1], "sasl": _PROTOCOLS[1][column],
-        "no_sasl": _PROTOCOLS[0][column], "others": f"{', '.join(others[:-1])} or {others[-1]}",
-    }  # fmt: skip
-
-
 def _sentence(meaning: str, words: str, remedy: str) -> str:
     return f'{meaning} ("{_shortened(words)}"): {remedy}'
 
 
 def _shortened(words: str) -> str:
     """Without what only librdkafka's authors need: its state, the kind of the connection, OpenSSL's numbers."""
-    words = _STATE.sub("", words.strip())
+    words = _STATE.sub("", words).partition(", verify that")[0].strip(" :\n")
     words = re.sub(r"(beginning at: ).*", r"\1***", words, flags=re.S)  # it repeats sasl.oauthbearer.config
     words = re.sub(r"^(\w+://)?(\S+:\d+)/(bootstrap|\d+): ", r"\2: ", words)
     words = re.sub(r"error:[0-9A-F]+:[^:]*:[^:]*:", "", words).replace('"', "'")

@@ -12,6 +12,7 @@ from locust_kafka.kafka.causes import (
     PartitionState,
     connection_failure,
     delivery_failure,
+    is_decided,
     read_failure,
     setting_refused,
     topic_failure,
@@ -92,7 +93,7 @@ CONNECTIONS = [
     ),
     pytest.param(
         "FAIL", LOG + CLOSED + "(after 0ms in state UP)",
-        "PLAINTEXT", ["127.0.0.1:60675 closes", "wants SASL", "security.protocol=SASL_PLAINTEXT"], id="PLAINTEXT to SASL",
+        "PLAINTEXT", ["127.0.0.1:60675 closed", "wants SASL", "security.protocol=SASL_PLAINTEXT"], id="PLAINTEXT to SASL",
     ),
     pytest.param(
         "_TRANSPORT", "127.0.0.1:52529/bootstrap: Send failed: Broken pipe (after 0ms in state UP)",
@@ -100,15 +101,15 @@ CONNECTIONS = [
     ),
     pytest.param(
         "FAIL", LOG_SSL + "Disconnected: SSL connection closed by peer (after 0ms in state UP)",
-        "SSL", ["127.0.0.1:51577 closes", "wants SASL", "security.protocol=SASL_SSL"], id="SSL to SASL_SSL",
+        "SSL", ["127.0.0.1:51577 closed", "wants SASL", "security.protocol=SASL_SSL"], id="SSL to SASL_SSL",
     ),
     pytest.param(
         "FAIL", LOG + CLOSED + "(after 1ms in state APIVERSION_QUERY)",
-        "PLAINTEXT", ["127.0.0.1:60675 closes", "wants TLS", "security.protocol=SSL"], id="PLAINTEXT to SSL",
+        "PLAINTEXT", ["127.0.0.1:60675 closed", "wants TLS", "security.protocol=SSL"], id="PLAINTEXT to SSL",
     ),
     pytest.param(
         "FAIL", LOG.replace("127", "sasl_plaintext://127") + CLOSED + "(after 1ms in state APIVERSION_QUERY)",
-        "SASL_PLAINTEXT", ["127.0.0.1:60675 closes", "wants TLS", "security.protocol=SASL_SSL"], id="SASL to SASL_SSL",
+        "SASL_PLAINTEXT", ["127.0.0.1:60675 closed", "wants TLS", "security.protocol=SASL_SSL"], id="SASL to SASL_SSL",
     ),
     pytest.param(
         "_BAD_MSG", "127.0.0.1:1/bootstrap: Receive failed: Invalid response size 352518912 (0..100000000): increase receive.message.max.bytes (after 0ms in state APIVERSION_QUERY)",
@@ -182,6 +183,20 @@ def test_an_advertised_address_is_named(text: str, named: str, answered: bool) -
     sentence = failure(closed, ("_TRANSPORT", text), bootstrap="127.0.0.1:9092", answered=answered)
     assert f"named {named} as an address" in sentence
     assert "advertised.listeners" in sentence
+
+
+@pytest.mark.parametrize(("name", "text", "protocol", "expected"), CONNECTIONS)
+def test_only_a_refusal_is_decided(name: str, text: str, protocol: str, expected: list[str]) -> None:
+    """Waiting is in vain once a listener has refused the settings; a broker that is down or starting may still come."""
+    patient = (
+        "Connection refused",
+        "Failed to resolve",
+        "imed out",
+        CLOSED.strip(),
+        "Broken pipe",
+        "(after 0ms in state UP)",
+    )
+    assert is_decided([DOWN, BrokerError(name, text)]) != any(part in text for part in patient)
 
 
 def test_the_default_address_is_said_to_be_the_default() -> None:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaException
 
+from waiter_service.kafka.causes import setting_refused
+from waiter_service.kafka.cluster import KafkaUnavailable
 from waiter_service.kafka.properties import mask
-from waiter_service.kafka.topics import KafkaUnavailable
 from waiter_service.observe.prometheus import PortTaken
 from waiter_service.observe.tracing import TracingUnavailable, tracing_from_environment
 from waiter_service.service import Service
@@ -23,18 +24,19 @@ _logger = logging.getLogger("waiter_service")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run until SIGTERM or SIGINT; exit 0 then, 1 after a failure, 2 for a refused option."""
     settings = parse(arguments)
-    _start_logging(settings.clients.file)
+    clients = settings.clients
+    _start_logging(clients.file.values)
     for note in settings.notes:
         _logger.info("%s", note)
     for warning in settings.warnings:
         _logger.warning("%s", warning)
     try:
-        service = Service(settings, tracing_from_environment(os.environ, settings.clients.group))
+        service = Service(settings, tracing_from_environment(os.environ, clients.group))
     except (KafkaUnavailable, TracingUnavailable, PortTaken) as error:
         _logger.error("%s", error)
         sys.exit(1)
     except KafkaException as error:
-        _logger.error("librdkafka refused a setting: %s", error.args[0].str())
+        _logger.error("%s", setting_refused(error.args[0].str(), clients.file.lines, clients.path or "the options"))
         sys.exit(1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: service.request_stop())

@@ -12,10 +12,11 @@ import confluent_kafka
 from confluent_kafka import Consumer, Producer
 from prometheus_client import CollectorRegistry
 
+from waiter_service.kafka.cluster import Cluster
 from waiter_service.kafka.consumer import RequestConsumer
 from waiter_service.kafka.producer import ReplyProducer
 from waiter_service.kafka.properties import mask
-from waiter_service.kafka.topics import ClusterTopics, TopicChecker, ensure_topics
+from waiter_service.kafka.topics import TopicChecker, ensure_topics
 from waiter_service.observe.counters import Counters
 from waiter_service.observe.prometheus import Bounded, Collector, Endpoint, Timings
 from waiter_service.observe.tracing import OtelTracing
@@ -37,7 +38,7 @@ class Service:
         tracing: makes spans; None for none.
 
     Raises:
-        KafkaUnavailable: no broker answered, or a topic could not be created.
+        KafkaUnavailable: no broker answered, one refused the connection, or a topic could not be created.
         KafkaException: librdkafka refused a setting.
         PortTaken: the metrics cannot be served where they were asked for.
     """
@@ -54,13 +55,11 @@ class Service:
         Consumer(clients.consumer()).close()
         Producer(clients.producer())
         self._say_what_is_used()
-        cluster = ensure_topics(
-            clients.admin(),
-            [settings.request_topic, settings.reply_topic],
-            settings.partitions,
-            settings.replication_factor,
-        )
-        _logger.info("cluster %s at %s", cluster or "without an id", clients.bootstrap)
+        names = [settings.request_topic, settings.reply_topic]
+        self._cluster = Cluster(clients.consumer(), clients.admin())
+        _logger.info("cluster %s at %s", self._cluster.connect(names[0]) or "without an id", clients.bootstrap)
+        ensure_topics(self._cluster, names, settings.partitions, settings.replication_factor)
+        self._cluster.listen_no_more()
         registry = CollectorRegistry()
         self._make_stages(None if settings.metrics_port is None else Timings(registry))
         self._endpoint: Endpoint | None = None
@@ -75,8 +74,7 @@ class Service:
         self._late: LateTimer[Answer] = LateTimer(settings.late_capacity, self._replies.put, self._on_crash)
         worker = RequestWorker(settings.behaviour, settings.reply_topic, self._replies, self._late, counters, tracing)
         self._waiters = Stage("waiter", settings.waiters, self._requests, worker.work, self._on_crash)
-        ask = ClusterTopics(clients.consumer()).exists
-        self._topics = TopicChecker([settings.reply_topic], ask, self._on_crash)
+        self._topics = TopicChecker([settings.reply_topic], self._cluster.exists, self._on_crash)
         self._producers = [
             ReplyProducer(n + 1, clients.producer(), self._replies, self._topics, counters, self._on_crash)
             for n in range(settings.producers)
@@ -112,7 +110,7 @@ class Service:
     def health(self) -> tuple[bool, str]:
         """Whether it works, and a word about it."""
         if self.crash is not None:
-            return False, mask(f"stopped by a failure: {self.crash}", self._settings.clients.file)
+            return False, mask(f"stopped by a failure: {self.crash}", self._settings.clients.file.values)
         if self._wake.is_set():
             return False, "stopping"
         ready = all(consumer.assigned.is_set() for consumer in self._consumers)

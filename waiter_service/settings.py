@@ -17,7 +17,7 @@ from waiter_service.kafka.config import (
     ConfigRefused,
     choose_bootstrap,
     config_notes,
-    without_bootstrap,
+    refuse_transactions,
 )
 from waiter_service.kafka.properties import Properties, PropertiesError, read_properties
 
@@ -271,9 +271,10 @@ def _settings(
         for option, name in (("group", "group.id"), ("group_protocol", "group.protocol"))
     )
     clients = ClientConfig(
-        choose_bootstrap(asked, f"{sources['bootstrap']} names", file, path), group, protocol.lower(),
-        without_bootstrap(file),
+        choose_bootstrap(asked, f"{sources['bootstrap']} names", file, path), group, protocol.lower(), file,
+        path,
     )  # fmt: skip
+    refuse_transactions(file, path)
     if chosen["request_topic"] == chosen["reply_topic"]:
         raise ConfigRefused("--request-topic and --reply-topic are the same topic: the waiter would answer itself")
     late_share, late_s = chosen.pop("late")
@@ -281,7 +282,7 @@ def _settings(
     times = {f"{name}_s": chosen.pop(name) / 1000 for name in ("report_every", "shutdown_timeout")}
     for name in ("group", "group_protocol"):
         del chosen[name]
-    notes = (*file.notes, *config_notes(clients, file.lines, path))
+    notes = (*file.notes, *config_notes(clients))
     behaviour = Behaviour(late=late_share, late_s=late_s, **faults)
     return Settings(clients, behaviour=behaviour, notes=notes, warnings=tuple(warnings), **times, **chosen)
 

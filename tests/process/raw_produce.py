@@ -52,7 +52,7 @@ def _table() -> list[int]:
     table = []
     for byte in range(256):
         for _ in range(8):
-            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)  # noqa: PLW2901 # the classic loop
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)  # the classic loop
         table.append(byte)
     return table
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import confluent_kafka
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from tests.support import NO_BROKER, Waiter, assert_well_behaved, create_topics, read, send
+from tests.process.raw_produce import Record, produce_raw
+from tests.secured import PASSWORD, UNREACHABLE, UNRESOLVABLE, USER, SecuredKafka
+from tests.support import NO_BROKER, Process, Waiter, assert_well_behaved, create_topics, read, send
+
+TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def request(number: int, **more: Any) -> dict[str, Any]:
@@ -181,4 +190,175 @@ def test_a_refused_librdkafka_setting_is_a_sentence(tmp_path: Any) -> None:
         process = waiter.start("--config", str(config), ready=False)
         assert process.wait(30) == 1
     assert "librdkafka refused a setting" in process.output
+    assert_well_behaved(process.output)
+
+
+def test_header_names_that_are_no_utf8_are_answered_and_committed(
+    broker: str, topics: tuple[str, str], waiter: Waiter
+) -> None:
+    """Hundreds of such records among good ones: each is answered by its key, counted, committed; no restart meets them.
+
+    Hundreds, because CPython checks the first calls of a function in another way than the later ones.
+    """
+    process = waiter.start()
+    bad: list[Record] = [
+        (b"bad%d" % number, b"Ada", [(b"\xff\xfe", b"x"), (b"traceparent", TRACEPARENT), (b"reply-to", b"nowhere")])
+        for number in range(500)
+    ]
+    good: list[Record] = [(b"good%d" % n, b"Ada", [(b"traceparent", TRACEPARENT), (b"", None)]) for n in range(100)]
+    produce_raw(broker, topics[0], 0, [*bad[:250], *good, *bad[250:]])
+    replies = read(broker, topics[1], 600)
+    assert {message.key() for message in replies} == {key for key, _, _ in (*bad, *good)}
+    for message in replies:
+        names = [name for name, _ in message.headers()]
+        assert ("traceparent" in names) == message.key().startswith(b"good")
+    time.sleep(1.5)  # commits come each second
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert_well_behaved(process.output)
+    assert process.output.count("WARNING unreadable headers: ") == 1
+    assert f"{topics[0]}[0]@0 (logged once" in process.output
+    assert "unreadable headers 500" in process.output
+    assert committed(broker, topics[0], topics[0]) == 600
+    again = waiter.start()
+    again.signal(signal.SIGTERM)
+    assert again.wait() == 0
+    assert "unreadable headers" not in again.output
+
+
+def test_huge_headers_stop_nothing(broker: str, topics: tuple[str, str], waiter: Waiter) -> None:
+    """Ten thousand headers, empty names, almost a megabyte of server-timing or body: read, and answered if possible."""
+    process = waiter.start()
+    records: list[Record] = [
+        (b"many", b"Ada", [(b"h%d" % number, b"v") for number in range(10_000)]),
+        (b"empty", b"Ada", [(b"", b"") for _ in range(1000)]),
+        (b"big", b"Ada", [(b"server-timing", b"x" * 1_000_000)]),
+        (b"topic", b"Ada", [(b"reply-to", b"x" * 1_000_000)]),
+        (b"body", "ä".encode() * 499_000, []),
+        (b"k" * 1_000_000, b"Ada", []),
+        (b"\xed\xb2\x80", b"\xed\xb2\x80", [(b"traceparent", b"\xed\xb2\x80"), (b"reply-to", b"\xed\xb2\x80")]),
+        (b"last", b"Ada", [(b"traceparent", TRACEPARENT)]),
+    ]
+    for number, record in enumerate(records):
+        produce_raw(broker, topics[0], number % 4, [record])
+    replies = {message.key(): message for message in read(broker, topics[1], len(records) - 1)}
+    assert {b"many", b"empty", b"big", b"topic", b"body", b"\xed\xb2\x80", b"last"} <= set(replies)
+    time.sleep(1.5)
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert_well_behaved(process.output)
+    assert committed(broker, topics[0], topics[0]) == len(records)
+
+
+def test_many_misspelt_reply_topics_create_none_and_delay_nobody(
+    broker: str, topics: tuple[str, str], waiter: Waiter
+) -> None:
+    """Each of a hundred requests names another missing topic: none is created, all others are answered."""
+    process = waiter.start()
+    typos = [request(n, headers=[("reply-to", f"{topics[1]}-typo-{n}")]) for n in range(100)]
+    new = f"{topics[1]}-new"
+    create_topics(broker, new)
+    others = [request(number) for number in range(100, 150)]
+    others += [request(n, headers=[*request(n)["headers"], ("reply-to", new)]) for n in range(150, 200)]
+    send(broker, topics[0], [record for pair in zip(typos, others, strict=True) for record in pair])
+    assert len(read(broker, topics[1], 50)) == 50
+    assert len(read(broker, new, 50)) == 50
+    time.sleep(1.5)
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert "unknown reply-to topic 100" in process.output
+    assert committed(broker, topics[0], topics[0]) == 200
+    names = AdminClient({"bootstrap.servers": broker}).list_topics(timeout=10).topics
+    assert not [name for name in names if "-typo-" in name]
+
+
+def test_a_java_clients_file_works_and_what_is_used_is_said(
+    broker: str, topics: tuple[str, str], tmp_path: Path
+) -> None:
+    """Brokers from the file, settings translated, notes logged once, cluster, topics and versions in the log."""
+    config = tmp_path / "client.properties"
+    config.write_text(
+        f"\ufeffbootstrap.servers: {broker}\r\nkey.serializer=org.apache.kafka.common.serialization.StringSerializer\r\n"
+        "max.request.size=2000000\r\nacks=1\r\nclient.id=${MY_ID}\r\nbasic.auth.user.info=me:hunter2\r\n"
+    )
+    command = [sys.executable, "-m", "waiter_service", "--config", str(config), "--wait", "0ms", "--group", topics[0]]
+    command += ["--request-topic", topics[0], "--reply-topic", topics[1]]
+    environment = {"MY_ID": "me", "WAITER_METRICS_PORT": "tcp://10.0.0.1:80"}
+    with Process(command, **environment) as process:
+        process.await_line("ready:")
+        send(broker, topics[0], [request(1)])
+        assert len(read(broker, topics[1], 1)) == 1
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+    for sentence in (
+        "key.serializer: it is for Java clients only", "max.request.size: librdkafka calls it message.max.bytes",
+        "acks turns enable.idempotence off", "basic.auth.user.info: it is for Java clients only",
+        "WARNING WAITER_METRICS_PORT is passed over", f" at {broker}\n", f"topics {topics[0]} -> {topics[1]}",
+        f"confluent-kafka {confluent_kafka.__version__}, librdkafka {confluent_kafka.libversion()[0]}",
+    ):  # fmt: skip
+        assert process.output.count(sentence) == 1, f"{sentence}\n{process.output}"
+    cluster = AdminClient({"bootstrap.servers": broker}).list_topics(timeout=10).cluster_id
+    assert f"cluster {cluster} at {broker}" in process.output
+    assert "hunter2" not in process.output
+
+
+def test_librdkafkas_words_hide_secrets_too(tmp_path: Path) -> None:
+    """Librdkafka quotes a bad value in its refusal: a secret that comes with it is masked."""
+    config = tmp_path / "client.properties"
+    config.write_text("sasl.password=hunter2hunter2\nacks=hunter2hunter2\n")
+    with Waiter(NO_BROKER, ("a", "b")) as waiter:
+        process = waiter.start("--config", str(config), ready=False)
+        assert process.wait(30) == 1
+    assert "librdkafka refused a setting" in process.output
+    assert f"{config}, line 2" in process.output
+    assert "hunter2" not in process.output
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[SecuredKafka]:
+    with SecuredKafka() as kafka:
+        yield kafka
+
+
+@pytest.mark.parametrize(("listener", "text", "sentence"), [
+    ("sasl", f"security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.username={USER}\nsasl.password=hunter2hunter2",
+     "refused the credentials"),
+    ("sasl", "", "wants SASL"),
+    ("plaintext", "security.protocol=SSL", "has no TLS"),
+    ("plaintext", f"security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.username={USER}\nsasl.password=x",
+     "wants no SASL"),
+    ("ssl", "", "security.protocol=SSL"),
+    ("ssl", "security.protocol=SSL", "is not trusted"),
+    ("unreachable", "", f"named {UNREACHABLE} as an address of the cluster"),
+    ("unresolvable", "", f"named {UNRESOLVABLE} as an address of the cluster"),
+])  # fmt: skip
+def test_a_broker_that_refuses_is_not_said_to_be_missing(
+    secured: SecuredKafka, listener: str, text: str, sentence: str, tmp_path: Path
+) -> None:
+    """Wrong credentials, TLS or SASL on one side only: librdkafka's words and the remedy, and no advice to start one."""
+    config = tmp_path / "client.properties"
+    config.write_text(text)
+    with Waiter(getattr(secured, listener), ("a", "b")) as waiter:
+        process = waiter.start("--config", str(config), ready=False)
+        assert process.wait(60) == 1
+    assert_well_behaved(process.output)
+    assert sentence in process.output
+    assert "No Kafka broker" not in process.output
+    assert "tart one" not in process.output
+    assert "--kafka" not in process.output
+    assert "hunter2" not in process.output
+
+
+def test_a_right_that_is_missing_is_named(secured: SecuredKafka, tmp_path: Path) -> None:
+    """A principal that may see no topic and create none: what it is not allowed to do, and exit 1."""
+    config = tmp_path / "client.properties"
+    config.write_text(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security."
+        f'plain.PlainLoginModule required username="{USER}" password="${{SECRET}}";\n'
+    )
+    with Waiter(secured.sasl, ("requests-x", "replies-x")) as waiter:
+        process = waiter.start("--config", str(config), ready=False, SECRET=PASSWORD)
+        assert process.wait(60) == 1
+    assert "uthorization" in process.output or "not allowed" in process.output, process.output
+    assert PASSWORD not in process.output
     assert_well_behaved(process.output)

@@ -29,13 +29,15 @@ class ClientConfig:
         bootstrap: the brokers, host:port,...
         group: the consumer group.
         group_protocol: its rebalance protocol, `classic` or `consumer`.
-        file: librdkafka's settings from a file; a prefix `consumer.` or `producer.` directs one to a kind of client.
+        file: what the settings file says; a prefix `consumer.` or `producer.` directs a setting to a kind of client.
+        path: the file's name, for sentences; "" without one.
     """
 
     bootstrap: str
     group: str
     group_protocol: str
-    file: Mapping[str, str] = field(default_factory=dict, repr=False)
+    file: Properties = field(default=Properties({}, {}, ()), repr=False)
+    path: str = ""
 
     def admin(self) -> dict[str, Any]:
         """Return the configuration of a client that neither produces nor consumes."""
@@ -73,9 +75,10 @@ class ClientConfig:
 
     def _shared(self, kind: str) -> dict[str, Any]:
         prefixes = ("consumer.", "producer.")
-        plain = {name: value for name, value in self.file.items() if not name.startswith(prefixes)}
+        file = {name: value for name, value in self.file.values.items() if not name.endswith("bootstrap.servers")}
+        plain = {name: value for name, value in file.items() if not name.startswith(prefixes)}
         # A prefixed setting is the more exact one: it wins, wherever it stands in the file.
-        own = {name[len(kind) + 1 :]: value for name, value in self.file.items() if name.startswith(f"{kind}.")}
+        own = {name[len(kind) + 1 :]: value for name, value in file.items() if name.startswith(f"{kind}.")}
         # librdkafka would write to standard error by itself; its errors reach us without that.
         return {"log_level": 0, **plain, **own, "bootstrap.servers": self.bootstrap}
 
@@ -106,29 +109,23 @@ def choose_bootstrap(asked: str | None, asked_by: str, file: Properties, path: s
     return DEFAULT_BOOTSTRAP if chosen is None else chosen
 
 
-def without_bootstrap(file: Properties) -> dict[str, str]:
-    """Return a file's settings but the brokers.
+def refuse_transactions(file: Properties, path: str) -> None:
+    """Refuse a file that asks for transactions.
 
     Raises:
-        ConfigRefused: the file asks for transactions.
+        ConfigRefused: it does.
     """
     for name, line in file.lines.items():
         if name.removeprefix("producer.") == "transactional.id":
-            raise ConfigRefused(f"line {line}: the waiter sends without transactions; remove {name}")
-    return {name: value for name, value in file.values.items() if not name.endswith("bootstrap.servers")}
+            raise ConfigRefused(f"{path}, line {line}: the waiter sends without transactions; remove {name}")
 
 
-def config_notes(config: ClientConfig, lines: Mapping[str, int], path: str) -> list[str]:
-    """Return a sentence for each setting of a file that is passed over, or turns another one off.
-
-    Args:
-        config: the configuration made of the file.
-        lines: the file's lines by name.
-        path: the file's name.
-    """
+def config_notes(config: ClientConfig) -> list[str]:
+    """Return a sentence for each setting of the file that is passed over, or turns another one off."""
     notes = []
+    lines = config.file.lines
     for name, line in lines.items():
-        where, bare = f"{path}, line {line}", name.removeprefix("consumer.").removeprefix("producer.")
+        where, bare = f"{config.path}, line {line}", name.removeprefix("consumer.").removeprefix("producer.")
         if bare in (*_CONSUMER_OWN, *_PRODUCER_OWN):
             notes.append(f"{where}: {name} is decided by the waiter and passed over")
         elif config.group_protocol == "consumer" and bare in _CLASSIC_ONLY:
@@ -136,7 +133,7 @@ def config_notes(config: ClientConfig, lines: Mapping[str, int], path: str) -> l
     for name in _against_idempotence(config._shared("producer")):  # noqa: SLF001 # the same module
         line = lines.get(f"producer.{name}", lines.get(name, 0))
         notes.append(
-            f"{path}, line {line}: {name} turns enable.idempotence off, as in the Java client: "
+            f"{config.path}, line {line}: {name} turns enable.idempotence off, as in the Java client: "
             "a reply may be sent twice after an error"
         )
     return notes

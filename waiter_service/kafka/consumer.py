@@ -12,7 +12,9 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from waiter_service.core.offsets import AssignedOffsets
-from waiter_service.kafka.record import request_of
+from waiter_service.kafka.causes import read_failure
+from waiter_service.kafka.cluster import broker_error
+from waiter_service.kafka.record import position_of, request_of
 from waiter_service.pipeline.job import Finished, Job
 from waiter_service.pipeline.observer import Counters, Timings, Tracing
 from waiter_service.pipeline.queue import BoundedQueue
@@ -100,19 +102,29 @@ class RequestConsumer(threading.Thread):
         if first is None:
             return
         received_ns = time.perf_counter_ns()
-        before = len(self._backlog)
+        taken = 0
         for message in (first, *self._consumer.consume(BATCH, 0)):
             if error := message.error():
-                self._counters.anomaly("consumer error", str(error))
+                self._counters.anomaly("consumer error", read_failure(self._topic, broker_error(error)))
             else:
-                self._take(message, received_ns)
-        self._counters.count("requests", len(self._backlog) - before)
+                taken += self._take(message, received_ns)
+        self._counters.count("requests", taken)
 
-    def _take(self, message: Message, received_ns: int) -> None:
-        request = request_of(message, received_ns)
-        tracker = self._offsets.add(request.partition, request.offset)
-        if tracker is not None:  # else it was read before its partition was revoked
+    def _take(self, message: Message, received_ns: int) -> bool:
+        """Put one request into the backlog; False when its partition is no longer ours."""
+        partition, offset = position_of(message)
+        tracker = self._offsets.add(partition, offset)
+        if tracker is None:
+            return False  # read before its partition was revoked
+        try:
+            request = request_of(message, received_ns)
+        except Exception as error:  # one record must never stop the service
+            example = f"{self._topic}[{partition}]@{offset}: {type(error).__name__}: {error}"
+            self._counters.anomaly("request could not be read", example)
+            self._finished.append((tracker, offset))
+        else:
             self._backlog.append(Job(request, tracker, self._finished, timings=self._timings))
+        return True
 
     def _enqueue_backlog(self) -> None:
         """Move the backlog into the request queue; while that stays full, pause and keep polling."""
@@ -205,4 +217,4 @@ class RequestConsumer(threading.Thread):
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._on_crash(KafkaException(error))
-        self._counters.anomaly("consumer error", str(error))
+        self._counters.anomaly("consumer error", read_failure(self._topic, broker_error(error)))

@@ -12,6 +12,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from waiter_service.core.request import TRUNCATED_BYTES, Reply, truncate, with_traceparent, without_partition
+from waiter_service.kafka.causes import delivery_failure
+from waiter_service.kafka.cluster import broker_error
 from waiter_service.kafka.record import delivered
 from waiter_service.kafka.topics import TopicChecker
 from waiter_service.pipeline.job import Answer
@@ -172,7 +174,8 @@ class ReplyProducer:
 
     def _handle_failed_delivery(self, answer: Answer, reply: Reply, error: KafkaError) -> None:
         """Send the reply in another form, send it again, or give it up: by the broker's error."""
-        example = f"{answer.job.request.position()} to {reply.topic}: {error.str()}"
+        cause = delivery_failure(reply.topic, broker_error(error))
+        example = f"{answer.job.request.position()} to {reply.topic}: {cause}"
         code = error.code()
         if code in _OVER:
             self._on_crash(KafkaException(error))

@@ -24,9 +24,7 @@ def request_of(message: Message, received_ns: int) -> Request:
         message: a message without an error.
         received_ns: when it was received (time.perf_counter_ns).
     """
-    partition, offset = message.partition(), message.offset()
-    assert partition is not None
-    assert offset is not None
+    partition, offset = position_of(message)
     return Request(
         topic=message.topic() or "",
         partition=partition,
@@ -41,8 +39,13 @@ def request_of(message: Message, received_ns: int) -> Request:
 
 def delivered(message: Message) -> Delivered:
     """Read where a reply is from its delivery report."""
+    return Delivered(*position_of(message), append_ms(message))
+
+
+def position_of(message: Message) -> tuple[int, int]:
+    """Return the partition and the offset of a record; -1 for what librdkafka does not know (with acks=0)."""
     partition, offset = message.partition(), message.offset()
-    return Delivered(-1 if partition is None else partition, -1 if offset is None else offset, append_ms(message))
+    return -1 if partition is None else partition, -1 if offset is None else offset
 
 
 def append_ms(message: Message) -> int | None:

@@ -6,53 +6,47 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
+from waiter_service.kafka.causes import topic_failure
+from waiter_service.kafka.cluster import Cluster, KafkaUnavailable, broker_error
 from waiter_service.pipeline.queue import BoundedQueue
 from waiter_service.pipeline.stage import Stage
 
-ANSWER_TIMEOUT_S = 10.0
 CHECKS_WAITING = 1000
 """How many answers may wait until their topic is known; with more, the producers wait."""
 _MISSING_FOR_S = 5.0
 _MAX_MISSING = 1000
-_NO_SUCH_TOPIC: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION)
 _logger = logging.getLogger("waiter_service")
 
 
-class KafkaUnavailable(RuntimeError):
-    """The cluster could not be reached or refused to create a topic; the message is for the user."""
-
-
-def ensure_topics(admin_config: dict[str, Any], topics: list[str], partitions: int, replication_factor: int) -> str:
+def ensure_topics(cluster: Cluster, topics: list[str], partitions: int, replication_factor: int) -> None:
     """Create the missing topics with LogAppendTime; say where an existing one differs, and use it.
 
-    Returns:
-        The cluster's id, "" if it has none.
+    Args:
+        cluster: a cluster that has answered.
+        topics: their names.
+        partitions: how many partitions a new topic gets.
+        replication_factor: how many replicas a new topic's partitions get; -1 for the broker's default.
 
     Raises:
-        KafkaUnavailable: no broker answered within 10 s, or a topic could not be created.
+        KafkaUnavailable: a topic cannot be seen or created.
     """
-    admin = AdminClient(admin_config)
-    try:
-        cluster = admin.list_topics(timeout=ANSWER_TIMEOUT_S)
-    except KafkaException as error:
-        raise KafkaUnavailable(
-            f"No Kafka broker answered at {admin_config['bootstrap.servers']} within {ANSWER_TIMEOUT_S:.0f} s "
-            f"({error.args[0].str()}). Start one (for example: locust-kafka broker), or name yours with --bootstrap."
-        ) from error
     for topic in topics:
-        if topic not in cluster.topics:
-            _create(admin, topic, partitions, replication_factor)
+        try:
+            found = cluster.partitions(topic)
+        except KafkaException as error:
+            cause = topic_failure(topic, broker_error(error.args[0]), [], cluster.bootstrap)
+            raise KafkaUnavailable(cause) from error
+        if found:
+            _compare(cluster, topic, found, partitions)
         else:
-            _compare(admin, topic, len(cluster.topics[topic].partitions), partitions)
-    return cluster.cluster_id or ""
+            _create(cluster, topic, partitions, replication_factor)
 
 
-def _create(admin: AdminClient, topic: str, partitions: int, replication_factor: int) -> None:
+def _create(cluster: Cluster, topic: str, partitions: int, replication_factor: int) -> None:
     new = NewTopic(
         topic,
         num_partitions=partitions,
@@ -60,7 +54,7 @@ def _create(admin: AdminClient, topic: str, partitions: int, replication_factor:
         config={"message.timestamp.type": "LogAppendTime"},
     )
     try:
-        admin.create_topics([new])[topic].result(timeout=30)
+        cluster.result(cluster.admin.create_topics([new])[topic])
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return  # another waiter was a moment faster
@@ -71,12 +65,12 @@ def _create(admin: AdminClient, topic: str, partitions: int, replication_factor:
     _logger.info("created topic %s: %d partitions, LogAppendTime", topic, partitions)
 
 
-def _compare(admin: AdminClient, topic: str, actual: int, wanted: int) -> None:
+def _compare(cluster: Cluster, topic: str, actual: int, wanted: int) -> None:
     if actual != wanted:
         _logger.warning("topic %s exists with %d partitions, not %d; it is used as it is", topic, actual, wanted)
     resource = ConfigResource(ResourceType.TOPIC, topic)
     try:
-        config = admin.describe_configs([resource])[resource].result(timeout=ANSWER_TIMEOUT_S)
+        config = cluster.result(cluster.admin.describe_configs([resource])[resource])
     except KafkaException as error:
         _logger.info("topic %s exists; its settings could not be read: %s", topic, error.args[0].str())
         return
@@ -86,25 +80,6 @@ def _compare(admin: AdminClient, topic: str, actual: int, wanted: int) -> None:
             "topic %s exists with message.timestamp.type=%s, not LogAppendTime; it is used as it is, "
             "but a tester cannot tell the service's time from the broker's then", topic, stamp,
         )  # fmt: skip
-
-
-class ClusterTopics:
-    """Asks the cluster whether a topic exists, by a Consumer.
-
-    A Producer must not ask: where the broker creates topics automatically, its question about a misspelt reply-to
-    topic would create that topic.
-    """
-
-    def __init__(self, config: dict[str, Any]) -> None:
-        self._consumer = Consumer({**config, "group.id": "waiter-service-topics", "allow.auto.create.topics": False})
-
-    def exists(self, topic: str) -> bool | None:
-        """Return whether the cluster has the topic; None when nobody answered within 10 s."""
-        try:
-            error = self._consumer.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic].error
-        except KafkaException:
-            return None
-        return error is None or error.code() not in _NO_SUCH_TOPIC
 
 
 class TopicChecker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from queue import SimpleQueue
 
 import pytest
 
@@ -43,19 +44,61 @@ def test_a_full_queue_holds_back_and_says_for_how_long() -> None:
     assert queue.put(3)
 
 
+class Watched:
+    """A SimpleQueue that says when somebody is about to wait in it."""
+
+    def __init__(self, inner: SimpleQueue[object], waiting: threading.Semaphore) -> None:
+        self._inner = inner
+        self._waiting = waiting
+
+    def get(self, *, timeout: float | None = None) -> object:
+        self._waiting.release()
+        return self._inner.get(timeout=timeout)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
 def test_closing_frees_everybody() -> None:
-    """Takers get what is left and then None; a blocked put comes back with False."""
+    """Blocked putters all come back with False, and add nothing; takers get what is left, then None."""
     queue: BoundedQueue[int] = BoundedQueue("q", 1)
     queue.put(1)
-    refused: list[bool] = []
-    blocked = threading.Thread(target=lambda: refused.append(queue.put(2)))
-    blocked.start()
-    while queue.blocked_ns == 0 and blocked.is_alive() and not refused:
-        queue.close()
-    blocked.join(10)
-    assert refused == [False]
+    waiting = threading.Semaphore(0)
+    queue._room = Watched(queue._room, waiting)  # type: ignore[assignment, arg-type]
+    results: list[bool] = []
+    putters = [threading.Thread(target=lambda: results.append(queue.put(2)), daemon=True) for _ in range(3)]
+    for putter in putters:
+        putter.start()
+    for _ in putters:
+        assert waiting.acquire(timeout=30)  # each has found the queue full and waits for room
+    assert results == []
+    queue.close()
+    for putter in putters:
+        putter.join(30)
+    assert results == [False, False, False]
     assert queue.take() == 1
     assert queue.take() is None
+    assert queue.put(3) is False
+    assert queue.depth == 0
+    assert queue.blocked_ns > 0
+
+
+def test_closing_frees_those_who_wait_for_items() -> None:
+    """Takers of an empty queue all come back with None."""
+    queue: BoundedQueue[int] = BoundedQueue("q", 1)
+    waiting = threading.Semaphore(0)
+    queue._items = Watched(queue._items, waiting)  # type: ignore[assignment, arg-type]
+    taken: list[int | None] = []
+    takers = [threading.Thread(target=lambda: taken.append(queue.take()), daemon=True) for _ in range(3)]
+    for taker in takers:
+        taker.start()
+    for _ in takers:
+        assert waiting.acquire(timeout=30)
+    assert taken == []
+    queue.close()
+    for taker in takers:
+        taker.join(30)
+    assert taken == [None, None, None]
 
 
 def test_many_threads_lose_and_double_nothing() -> None:
@@ -106,6 +149,59 @@ def test_a_crash_is_handed_over() -> None:
     stage.start()
     queue.put(0)
     stage.join(time.monotonic() + 10)
+    assert isinstance(crashes[0], ZeroDivisionError)
+
+
+def test_a_full_timer_holds_back_and_loses_nothing() -> None:
+    """More items than the timer holds: `schedule` waits for room, and every item comes out once, none of it early."""
+    out: list[int] = []
+    done = threading.Event()
+
+    def pass_on(item: int) -> None:
+        out.append(item)
+        if len(out) == 50:
+            done.set()
+
+    timer: LateTimer[int] = LateTimer(3, pass_on, _fail)
+    depths = []
+    timer.start()
+    for number in range(50):
+        assert timer.schedule(0.005, number)
+        depths.append(timer.depth)
+    assert done.wait(30)
+    assert out == list(range(50))
+    assert max(depths) <= 3
+    assert timer.blocked_ns > 0
+    timer.close()
+
+
+def test_closing_the_timer_frees_those_who_wait_for_room() -> None:
+    """A blocked `schedule` comes back with False; what waits in the timer is not passed on."""
+    out: list[int] = []
+    timer: LateTimer[int] = LateTimer(1, out.append, _fail)
+    timer.start()
+    assert timer.schedule(3600, 1)
+    results: list[bool] = []
+    blocked = threading.Thread(target=lambda: results.append(timer.schedule(0, 2)), daemon=True)
+    blocked.start()
+    deadline = time.monotonic() + 30
+    while not timer._room._waiters and time.monotonic() < deadline:  # type: ignore[attr-defined]
+        time.sleep(0.001)
+    timer.close()
+    blocked.join(30)
+    timer.join(30)
+    assert results == [False]
+    assert out == []
+    assert timer.schedule(0, 3) is False
+
+
+def test_a_crash_of_the_timer_is_handed_over() -> None:
+    """An exception of `pass_on` reaches on_crash: a timer must not end in silence."""
+    crashes: list[BaseException] = []
+    timer: LateTimer[int] = LateTimer(1, lambda item: 1 // item, crashes.append)
+    timer.start()
+    timer.schedule(0, 0)
+    timer.join(30)
     assert isinstance(crashes[0], ZeroDivisionError)
 
 

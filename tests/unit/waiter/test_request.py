@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from waiter_service.core import headers as wire
 from waiter_service.core.behaviour import Behaviour, Wait
-from waiter_service.core.request import build_reply, parse_request, truncate, without_partition
+from waiter_service.core.request import (
+    _topic_name,
+    build_reply,
+    parse_request,
+    topic_name,
+    truncate,
+    with_traceparent,
+    without_partition,
+)
 
 PLAIN = Behaviour(Wait("fixed", 500.0))
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03"
@@ -69,3 +77,60 @@ def test_no_bytes_at_all_break_the_parser(key: bytes, value: bytes, headers: lis
     assert reply.topic
     assert len(truncate(reply).value) <= 200
     assert without_partition(reply).partition is None
+
+
+def test_unreadable_headers_are_an_anomaly_and_the_key_decides() -> None:
+    """Without headers there is no trace context: the plan is the key's, the reply goes to the default topic."""
+    behaviour = Behaviour(Wait("uniform", 1, 900), drop=0.5, seed=3)
+    for number in range(50):
+        key = b"k%d" % number
+        request = parse_request(key, b"Ada", None, behaviour, "default")
+        assert request.anomalies == ("unreadable headers",)
+        assert request.plan == behaviour.plan(key)
+        reply = build_reply(request, key, b"1234567890abcdef", b"t")
+        assert (reply.topic, reply.partition, [name for name, _ in reply.headers]) == (
+            "default",
+            None,
+            ["server-timing"],
+        )
+
+
+def test_huge_and_empty_headers_are_read_like_others() -> None:
+    """Ten thousand headers, empty names, a megabyte of server-timing or traceparent: the good ones are found."""
+    many: list[tuple[str, bytes | None]] = [("", b""), ("x", None), ("server-timing", b"a" * 1_000_000)] * 3334
+    good: list[tuple[str, bytes | None]] = [("traceparent", TRACEPARENT), ("reply-to", b"elsewhere")]
+    request = parse_request(b"k", b"Ada", [*many, *good, *many], PLAIN, "default")
+    assert (request.anomalies, request.reply_to) == ((), "elsewhere")
+    bad: list[tuple[str, bytes | None]] = [
+        (name, b"0" * 1_000_000) for name in ("traceparent", "reply-to", "reply-partition")
+    ]
+    request = parse_request(b"k", b"Ada", bad, PLAIN, "default")
+    assert request.anomalies == ("bad traceparent", "bad reply-to", "bad reply-partition")
+
+
+def test_names_that_kafka_does_not_allow_are_no_topics() -> None:
+    """Empty, too long, `.` and `..`, other characters: the reply goes to the default topic; nothing huge is remembered."""
+    for value in (b"", b"x" * 250, b".", b"..", b"a b", "ä".encode(), b"a/b", b"a\x00"):
+        assert topic_name(value) is None
+    assert topic_name(b"x" * 249) == "x" * 249
+    before = _topic_name.cache_info().currsize
+    assert topic_name(b"y" * 1_000_000) is None
+    assert _topic_name.cache_info().currsize == before
+
+
+@given(st.text(max_size=300), st.none() | st.binary(max_size=9))
+def test_a_truncated_reply_is_still_text(name: str, key: bytes | None) -> None:
+    """Cut at any byte, the text stays valid UTF-8 and begins as before; the rest of the reply is kept."""
+    value = name.encode("utf-8", "replace")
+    reply = build_reply(parse_request(key, value, [("traceparent", TRACEPARENT)], PLAIN, "t"), key, b"1" * 16, b"x")
+    cut = truncate(reply)
+    assert reply.value.decode().startswith(cut.value.decode())
+    assert 200 - 3 <= len(cut.value) <= 200 or cut.value == reply.value
+    assert (cut.topic, cut.partition, cut.key) == (reply.topic, reply.partition, reply.key)
+    assert cut.headers == [*reply.headers, ("error", b"reply too large")]
+
+
+def test_with_traceparent_replaces_it() -> None:
+    """The sending span's traceparent stands for the old one; other headers stay."""
+    reply = build_reply(parse_request(b"k", b"v", [("traceparent", TRACEPARENT)], PLAIN, "t"), b"k", b"1" * 16, b"x")
+    assert with_traceparent(reply, b"new").headers == [("traceparent", b"new"), ("server-timing", b"x")]

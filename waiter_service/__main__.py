@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGINT, lambda _number, _frame: sys.exit(130))  # a second Ctrl-C does not wait
     service.stop()
     if service.crash is not None:
-        _logger.error("stopped by a failure: %s", service.crash)
+        _logger.error("stopped by a failure: %s", service.crash_text)
         sys.exit(1)
 
 
@@ -64,6 +64,8 @@ def _start_logging(secrets: Mapping[str, str]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_MaskingFormatter(secrets))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # A traceback may quote a setting: it goes through the formatter, too.
+    sys.excepthook = lambda kind, error, trace: _logger.critical("a bug", exc_info=(kind, error, trace))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import confluent_kafka
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from prometheus_client import CollectorRegistry
 
-from waiter_service.kafka.cluster import Cluster
+from waiter_service.kafka.cluster import Cluster, TopicLookup
 from waiter_service.kafka.consumer import RequestConsumer
 from waiter_service.kafka.producer import ReplyProducer
 from waiter_service.kafka.properties import mask
@@ -56,10 +56,10 @@ class Service:
         Producer(clients.producer())
         self._say_what_is_used()
         names = [settings.request_topic, settings.reply_topic]
-        self._cluster = Cluster(clients.consumer(), clients.admin())
-        _logger.info("cluster %s at %s", self._cluster.connect(names[0]) or "without an id", clients.bootstrap)
-        ensure_topics(self._cluster, names, settings.partitions, settings.replication_factor)
-        self._cluster.listen_no_more()
+        cluster = Cluster(clients.consumer(), clients.admin())
+        _logger.info("cluster %s at %s", cluster.connect(names[0]) or "without an id", clients.bootstrap)
+        ensure_topics(cluster, names, settings.partitions, settings.replication_factor)
+        cluster.close()
         registry = CollectorRegistry()
         self._make_stages(None if settings.metrics_port is None else Timings(registry))
         self._endpoint: Endpoint | None = None
@@ -74,7 +74,8 @@ class Service:
         self._late: LateTimer[Answer] = LateTimer(settings.late_capacity, self._replies.put, self._on_crash)
         worker = RequestWorker(settings.behaviour, settings.reply_topic, self._replies, self._late, counters, tracing)
         self._waiters = Stage("waiter", settings.waiters, self._requests, worker.work, self._on_crash)
-        self._topics = TopicChecker([settings.reply_topic], self._cluster.exists, self._on_crash)
+        lookup = TopicLookup(clients.consumer())
+        self._topics = TopicChecker([settings.reply_topic], lookup.exists, self._on_crash)
         self._producers = [
             ReplyProducer(n + 1, clients.producer(), self._replies, self._topics, counters, self._on_crash)
             for n in range(settings.producers)
@@ -94,6 +95,13 @@ class Service:
         ]
 
     @property
+    def crash_text(self) -> str:
+        """The crash in words; "" without one."""
+        if isinstance(self.crash, KafkaException):
+            return str(self.crash.args[0].str())
+        return "" if self.crash is None else f"{type(self.crash).__name__}: {self.crash}"
+
+    @property
     def bounded(self) -> Mapping[str, Bounded]:
         """The queues and the timer, from left to right."""
         return {"request": self._requests, "late": self._late, "reply": self._replies}
@@ -110,7 +118,7 @@ class Service:
     def health(self) -> tuple[bool, str]:
         """Whether it works, and a word about it."""
         if self.crash is not None:
-            return False, mask(f"stopped by a failure: {self.crash}", self._settings.clients.file.values)
+            return False, mask(f"stopped by a failure: {self.crash_text}", self._settings.clients.file.values)
         if self._wake.is_set():
             return False, "stopping"
         ready = all(consumer.assigned.is_set() for consumer in self._consumers)

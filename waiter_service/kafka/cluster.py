@@ -7,7 +7,6 @@ that topic.
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections import deque
 from concurrent.futures import Future
@@ -35,6 +34,7 @@ _CLOSED: Final = re.compile("Disconnected|closed by peer|Connection reset|Broken
 _UNREACHABLE: Final = re.compile("Connect to .* failed|Failed to resolve")
 _REPEATED: Final = 3
 _NO_SUCH_TOPIC: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION)
+_LOOKUP: Final = {"group.id": "waiter-service-topics", "allow.auto.create.topics": False}
 _SILENCE: Final = ("no Kafka broker", "nothing answered", "the host name")
 
 
@@ -61,15 +61,13 @@ class Cluster:
         self._protocol: str = config.get("security.protocol", "")
         self._errors: deque[BrokerError] = deque(maxlen=_MAX_ERRORS)
         self._answered = False
-        self._connected = threading.Event()
         # Some reasons are said in the log only, and at this level.
         listening: dict[str, Any] = {
             "error_cb": self._on_error,
             "log_level": 6,
-            "logger": _Log(self._errors, self._connected),
+            "logger": _Log(self._errors),
         }
-        own: dict[str, Any] = {"group.id": "waiter-service-topics", "allow.auto.create.topics": False}
-        self._consumer = Consumer({**config, **own, **listening})
+        self._consumer = Consumer({**config, **_LOOKUP, **listening})
         self.admin = AdminClient({**admin_config, **listening})
         """For what a Consumer cannot do; `result` waits for its futures."""
 
@@ -137,17 +135,10 @@ class Cluster:
             if time.monotonic() - began > (UNREACHABLE_TIMEOUT_S if unreachable else ADMIN_TIMEOUT_S):
                 raise KafkaUnavailable(self._cause(time.monotonic() - began))
 
-    def listen_no_more(self) -> None:
-        """Keep no more of what librdkafka says: the start is over."""
-        self._connected.set()
-
-    def exists(self, topic: str) -> bool | None:
-        """Return whether the cluster has the topic; None when nobody answered within 10 s."""
-        try:
-            error = self._consumer.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic].error
-        except KafkaException:
-            return None
-        return error is None or error.code() not in _NO_SUCH_TOPIC
+    def close(self) -> None:
+        """Close both clients.  They must not outlive the start: what they hear and nobody polls would pile up."""
+        self._consumer.close()
+        del self.admin
 
     def _is_refused(self) -> bool:
         """Whether something listens and does not want this client, which waiting will not change."""
@@ -157,8 +148,7 @@ class Cluster:
         return sum(pattern.search(error.text) is not None for error in list(self._errors))
 
     def _on_error(self, error: KafkaError) -> None:
-        if not self._connected.is_set():
-            self._errors.append(broker_error(error))
+        self._errors.append(broker_error(error))
 
     def _cause(self, waited_s: float) -> str:
         sentence = connection_failure(
@@ -175,15 +165,32 @@ class Cluster:
         return sentence
 
 
-class _Log:
-    """Takes librdkafka's log lines as errors until the cluster has answered."""
+class TopicLookup:
+    """Asks whether topics exist, for as long as the service runs.
 
-    def __init__(self, errors: deque[BrokerError], connected: threading.Event) -> None:
+    Args:
+        config: the configuration of a Consumer.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._consumer = Consumer({**config, **_LOOKUP})
+
+    def exists(self, topic: str) -> bool | None:
+        """Return whether the cluster has the topic; None when nobody answered within 10 s."""
+        try:
+            error = self._consumer.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic].error
+        except KafkaException:
+            return None
+        return error is None or error.code() not in _NO_SUCH_TOPIC
+
+
+class _Log:
+    """Takes librdkafka's log lines as errors."""
+
+    def __init__(self, errors: deque[BrokerError]) -> None:
         self._errors = errors
-        self._connected = connected
 
     def log(self, _level: int, text: str, *arguments: object) -> None:
         """Take one line; its signature is that of `logging.Logger.log`."""
-        if not self._connected.is_set():
-            line = text % arguments if arguments else text
-            self._errors.append(BrokerError(line.partition(" ")[0], line))
+        line = text % arguments if arguments else text
+        self._errors.append(BrokerError(line.partition(" ")[0], line))

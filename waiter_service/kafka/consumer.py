@@ -117,7 +117,7 @@ class RequestConsumer(threading.Thread):
         if tracker is None:
             return False  # read before its partition was revoked
         try:
-            request = request_of(message, received_ns)
+            request = request_of(message, self._topic, partition, offset, received_ns)
         except Exception as error:  # one record must never stop the service
             example = f"{self._topic}[{partition}]@{offset}: {type(error).__name__}: {error}"
             self._counters.anomaly("request could not be read", example)

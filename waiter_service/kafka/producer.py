@@ -131,17 +131,13 @@ class ReplyProducer:
         if span is not None:
             reply = with_traceparent(reply, span.traceparent)
         # Names, not positions: tools that wrap `produce` look for `headers` by its name.
-        record: dict[str, Any] = {
-            "topic": reply.topic,
-            "value": reply.value,
-            "key": reply.key,
-            "headers": reply.headers,
-        }
-        if reply.partition is not None:
-            record["partition"] = reply.partition
+        place: dict[str, Any] = {} if reply.partition is None else {"partition": reply.partition}
         while True:
             try:
-                self._producer.produce(**record, on_delivery=partial(self._on_delivery, answer, answer.reply, span))
+                self._producer.produce(
+                    topic=reply.topic, key=reply.key, value=reply.value, headers=reply.headers,
+                    on_delivery=partial(self._on_delivery, answer, answer.reply, span), **place,
+                )  # fmt: skip
                 return
             except BufferError:
                 backpressure()  # librdkafka's queue is full

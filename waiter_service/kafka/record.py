@@ -17,49 +17,35 @@ from waiter_service.pipeline.observer import Delivered
 _headers_of = operator.methodcaller("headers")
 
 
-def request_of(message: Message, received_ns: int) -> Request:
+def request_of(message: Message, topic: str, partition: int, offset: int, received_ns: int) -> Request:
     """Read everything that the waiter needs from a message, once.
 
     Args:
         message: a message without an error.
+        topic: its topic.
+        partition: its partition.
+        offset: its offset.
         received_ns: when it was received (time.perf_counter_ns).
     """
-    partition, offset = position_of(message)
-    return Request(
-        topic=message.topic() or "",
-        partition=partition,
-        offset=offset,
-        key=_bytes(message.key()),
-        value=_bytes(message.value()),
-        headers=_readable_headers(message),
-        append_ms=append_ms(message),
-        received_ns=received_ns,
-    )
+    try:
+        headers: Headers | None = _headers_of(message) or ()
+    except Exception:  # SystemError today; whatever it is, the record is answered without its headers
+        headers = None
+    key, value = message.key(), message.value()
+    assert key is None or isinstance(key, bytes)
+    assert value is None or isinstance(value, bytes)
+    kind, stamp_ms = message.timestamp()
+    stamp = stamp_ms if kind == TIMESTAMP_LOG_APPEND_TIME else None
+    return Request(topic, partition, offset, key, value, headers, stamp, received_ns)
 
 
 def delivered(message: Message) -> Delivered:
     """Read where a reply is from its delivery report."""
-    return Delivered(*position_of(message), append_ms(message))
+    kind, stamp_ms = message.timestamp()
+    return Delivered(*position_of(message), stamp_ms if kind == TIMESTAMP_LOG_APPEND_TIME else None)
 
 
 def position_of(message: Message) -> tuple[int, int]:
     """Return the partition and the offset of a record; -1 for what librdkafka does not know (with acks=0)."""
     partition, offset = message.partition(), message.offset()
     return -1 if partition is None else partition, -1 if offset is None else offset
-
-
-def append_ms(message: Message) -> int | None:
-    """Return when the broker appended a record, ms since 1970; None when its topic keeps the sender's time."""
-    kind, stamp_ms = message.timestamp()
-    return stamp_ms if kind == TIMESTAMP_LOG_APPEND_TIME else None
-
-
-def _readable_headers(message: Message) -> Headers | None:
-    try:
-        return _headers_of(message) or []
-    except Exception:  # SystemError today; whatever it is, the record is answered without its headers
-        return None
-
-
-def _bytes(data: object) -> bytes | None:
-    return data if isinstance(data, bytes) else None

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import confluent_kafka
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, Producer
 from prometheus_client import CollectorRegistry
 
-from waiter_service.kafka.cluster import Cluster, TopicLookup
+from waiter_service.kafka.cluster import Cluster, KafkaUnavailable, TopicLookup
 from waiter_service.kafka.consumer import RequestConsumer
 from waiter_service.kafka.producer import ReplyProducer
 from waiter_service.kafka.properties import mask
@@ -27,6 +27,7 @@ from waiter_service.pipeline.timer import LateTimer
 from waiter_service.pipeline.worker import RequestWorker
 from waiter_service.settings import Settings
 
+AFTER_CRASH_S = 3.0
 _logger = logging.getLogger("waiter_service")
 
 
@@ -97,8 +98,8 @@ class Service:
     @property
     def crash_text(self) -> str:
         """The crash in words; "" without one."""
-        if isinstance(self.crash, KafkaException):
-            return str(self.crash.args[0].str())
+        if isinstance(self.crash, KafkaUnavailable):
+            return str(self.crash)
         return "" if self.crash is None else f"{type(self.crash).__name__}: {self.crash}"
 
     @property
@@ -173,7 +174,9 @@ class Service:
         Returns:
             Whether all that was read was answered.
         """
-        deadline = time.monotonic() + self._settings.shutdown_timeout_s
+        timeout_s = self._settings.shutdown_timeout_s
+        # After a failure there is little hope for what is in flight; the group's next owner answers it.
+        deadline = time.monotonic() + (timeout_s if self.crash is None else min(timeout_s, AFTER_CRASH_S))
         _logger.info("stopping: %s", self.status())
         # The consumers end last of the reading: they wait for their own requests to come out at the right end.
         for consumer in self._consumers:
@@ -215,5 +218,5 @@ class Service:
         )  # fmt: skip
 
     def _on_crash(self, crash: BaseException) -> None:
-        self.crash = crash
+        self.crash = self.crash or crash  # what follows a first failure is mostly its consequence
         self._wake.set()

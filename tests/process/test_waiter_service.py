@@ -362,3 +362,32 @@ def test_a_right_that_is_missing_is_named(secured: SecuredKafka, tmp_path: Path)
     assert "uthorization" in process.output or "not allowed" in process.output, process.output
     assert PASSWORD not in process.output
     assert_well_behaved(process.output)
+
+
+@pytest.mark.parametrize(("denied", "sentence", "code"), [
+    ("WRITE", "stopped by a failure: Failed to acquire idempotence PID", 1),
+    ("READ", "WARNING consumer error: not allowed to read", 0),
+])  # fmt: skip
+def test_a_right_that_is_missing_later_is_named(
+    secured: SecuredKafka, denied: str, sentence: str, code: int, tmp_path: Path
+) -> None:
+    """Without WRITE on the replies it ends with the remedy; without READ on the requests it says so and waits."""
+    names = (f"rights-{denied}", f"rights-{denied}-replies")
+    create_topics(secured.plaintext, *names)
+    for operation, name in (("READ", names[0]), ("WRITE", names[1])):
+        secured.allow("DESCRIBE" if operation == denied else operation, name)
+    secured.allow("READ", names[0], resource="GROUP")
+    config = tmp_path / "client.properties"
+    config.write_text(
+        f"security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.username={USER}\nsasl.password={PASSWORD}\n"
+    )
+    with Waiter(secured.sasl, names) as waiter:
+        process = waiter.start("--config", str(config), ready=False)
+        process.await_line(sentence)
+        assert f"give the principal {denied}" in process.output
+        if code == 0:
+            process.signal(signal.SIGTERM)
+        assert process.wait(60) == code
+    assert PASSWORD not in process.output
+    assert "%0|" not in process.output  # librdkafka's own way to standard error
+    assert_well_behaved(process.output)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from waiter_service.kafka.properties import Properties
 
+_LIBRDKAFKA: Final = logging.getLogger("waiter_service.librdkafka")
+_LIBRDKAFKA.propagate = False
+_LIBRDKAFKA.addHandler(logging.NullHandler())
 DEFAULT_BOOTSTRAP: Final = "localhost:9092"
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 # Set by the waiter whatever a file says: without them it would commit what is not answered, or create topics.
@@ -79,8 +83,9 @@ class ClientConfig:
         plain = {name: value for name, value in file.items() if not name.startswith(prefixes)}
         # A prefixed setting is the more exact one: it wins, wherever it stands in the file.
         own = {name[len(kind) + 1 :]: value for name, value in file.items() if name.startswith(f"{kind}.")}
-        # librdkafka would write to standard error by itself; its errors reach us without that.
-        return {"log_level": 0, **plain, **own, "bootstrap.servers": self.bootstrap}
+        # librdkafka would write to standard error by itself, a fatal error at any level; its errors reach us otherwise.
+        quiet = {"log_level": 0, "logger": _LIBRDKAFKA}
+        return {**quiet, **plain, **own, "bootstrap.servers": self.bootstrap}
 
 
 def choose_bootstrap(asked: str | None, asked_by: str, file: Properties, path: str) -> str:

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from waiter_service.core.offsets import AssignedOffsets
 from waiter_service.kafka.causes import read_failure
-from waiter_service.kafka.cluster import broker_error
+from waiter_service.kafka.cluster import KafkaUnavailable, broker_error
 from waiter_service.kafka.record import position_of, request_of
 from waiter_service.pipeline.job import Finished, Job
 from waiter_service.pipeline.observer import Counters, Timings, Tracing
@@ -93,6 +93,8 @@ class RequestConsumer(threading.Thread):
                 self._store_offsets()
             self._drain()
             self._consumer.close()
+        except KafkaException as fatal:  # confluent-kafka raises a fatal error instead of calling error_cb
+            self._on_crash(KafkaUnavailable(read_failure(self._topic, broker_error(fatal.args[0]))))
         except BaseException as crash:
             self._on_crash(crash)
 
@@ -215,6 +217,4 @@ class RequestConsumer(threading.Thread):
             self._counters.count("commits", len(partitions))
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._on_crash(KafkaException(error))
         self._counters.anomaly("consumer error", read_failure(self._topic, broker_error(error)))

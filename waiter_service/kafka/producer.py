@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from waiter_service.core.request import TRUNCATED_BYTES, Reply, truncate, with_traceparent, without_partition
 from waiter_service.kafka.causes import delivery_failure
-from waiter_service.kafka.cluster import broker_error
+from waiter_service.kafka.cluster import KafkaUnavailable, broker_error
 from waiter_service.kafka.record import delivered
 from waiter_service.kafka.topics import TopicChecker
 from waiter_service.pipeline.job import Answer
@@ -105,6 +105,8 @@ class ReplyProducer:
     def _guard(self, body: Callable[[], None]) -> None:
         try:
             body()
+        except KafkaException as fatal:  # confluent-kafka raises a fatal error instead of calling error_cb
+            self._on_crash(KafkaUnavailable(delivery_failure("the reply topic", broker_error(fatal.args[0]))))
         except BaseException as crash:
             self._on_crash(crash)
 
@@ -174,7 +176,7 @@ class ReplyProducer:
         example = f"{answer.job.request.position()} to {reply.topic}: {cause}"
         code = error.code()
         if code in _OVER:
-            self._on_crash(KafkaException(error))
+            self._on_crash(KafkaUnavailable(cause))
         elif reply is not answer.reply:
             self._resend(answer)  # its duplicate failed in the same way and was changed already
         elif code in _TOO_LARGE and len(reply.value) > TRUNCATED_BYTES:
@@ -203,6 +205,4 @@ class ReplyProducer:
             answer.job.finish()
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._on_crash(KafkaException(error))
-        self._counters.anomaly("producer error", str(error))
+        self._counters.anomaly("producer error", delivery_failure("the reply topic", broker_error(error)))

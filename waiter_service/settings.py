@@ -66,7 +66,7 @@ class Settings:
 
 def parse_duration_ms(text: str) -> float:
     """Parse `500ms`, `2s`, `250us` or `1m` into milliseconds; the unit may not be left out."""
-    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(us|ms|s|m)", text.strip())
+    match = re.fullmatch(r"([0-9]{1,8}(?:\.[0-9]{1,9})?)(us|ms|s|m)", text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write a number and a unit, such as 500ms or 3s")
     return float(match[1]) * _UNITS_MS[match[2]]

@@ -53,6 +53,7 @@ def test_the_metrics_are_the_plan(broker: str, topics: tuple[str, str], waiter: 
     assert found["waiter_wait_seconds_count", ""] == REQUESTS
     assert found["waiter_wait_seconds_sum", ""] >= REQUESTS * 0.002
     assert (found["waiter_queue_depth", "request"], found["waiter_queue_capacity", "request"]) == (0, 1000)
+    assert (found["waiter_queue_depth", "late"], found["waiter_queue_capacity", "late"]) == (0, 100_000)
     assert found["waiter_rebalances_total", ""] == 1
 
 

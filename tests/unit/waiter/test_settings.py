@@ -25,6 +25,7 @@ def test_options_are_flags_and_variables(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--late", "5%:999999999m"], "'999999999m' is not a duration"),
         (["--wait", "500"], "'500' is not a duration: write a number and a unit, such as 500ms or 3s"),
         (["--wait", "uniform:5ms"], "names no range"),
         (["--wait", "uniform:9ms-5ms"], "the lower end is above the upper one"),

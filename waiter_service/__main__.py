@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 
 from waiter_service.kafka.causes import setting_refused
 from waiter_service.kafka.cluster import KafkaUnavailable
+from waiter_service.kafka.config import log_librdkafka
 from waiter_service.kafka.properties import mask
 from waiter_service.observe.prometheus import PortTaken
 from waiter_service.observe.tracing import TracingUnavailable, tracing_from_environment
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = parse(arguments)
     clients = settings.clients
     _start_logging(clients.file.values)
+    log_librdkafka(clients)
     for note in settings.notes:
         _logger.info("%s", note)
     for warning in settings.warnings:

@@ -84,7 +84,7 @@ class Service:
         self._consumers = [
             RequestConsumer(
                 n + 1,
-                clients.consumer(),
+                clients.consumer(n + 1),
                 settings.request_topic,
                 self._requests,
                 counters,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,13 @@ from confluent_kafka.admin import AdminClient
 from tests.process.raw_produce import Record, produce_raw
 from tests.secured import PASSWORD, UNREACHABLE, UNRESOLVABLE, USER, SecuredKafka
 from tests.support import NO_BROKER, Process, Waiter, assert_well_behaved, create_topics, read, send
+from waiter_service.core.offsets import OffsetTracker
+from waiter_service.core.request import Reply, Request
+from waiter_service.kafka.producer import ReplyProducer
+from waiter_service.kafka.topics import TopicChecker
+from waiter_service.observe.counters import Counters
+from waiter_service.pipeline.job import Answer, Finished, Job
+from waiter_service.pipeline.queue import BoundedQueue
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -391,3 +400,47 @@ def test_a_right_that_is_missing_later_is_named(
     assert PASSWORD not in process.output
     assert "%0|" not in process.output  # librdkafka's own way to standard error
     assert_well_behaved(process.output)
+
+
+def test_a_reply_whose_topic_is_being_asked_for_delays_no_other(broker: str, topics: tuple[str, str]) -> None:
+    """While the cluster is silent about one topic, replies to known topics are sent, acknowledged and committed."""
+    may_answer = threading.Event()
+    crashes: list[BaseException] = []
+    finished: Finished = deque()
+    counters = Counters()
+    checker = TopicChecker([topics[1]], lambda _topic: may_answer.wait(60) and False, crashes.append)
+    replies: BoundedQueue[Answer] = BoundedQueue("reply queue", 100)
+    producer = ReplyProducer(1, {"bootstrap.servers": broker}, replies, checker, counters, crashes.append)
+    checker.start()
+    producer.start()
+    for number, topic in enumerate(["missing", topics[1], "missing", topics[1]]):
+        job = Job(Request("requests", 0, number, b"k", b"v", [], None, 0), OffsetTracker(0), finished)
+        replies.put(Answer(job, Reply(topic, None, b"k", b"v", []), unacknowledged=1))
+    assert len(read(broker, topics[1], 2)) == 2
+    deadline = time.monotonic() + 30
+    while len(finished) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sorted(offset for _, offset in finished) == [1, 3]
+    may_answer.set()
+    replies.close()
+    producer.join_sender(time.monotonic() + 30)
+    checker.close(time.monotonic() + 30)
+    assert producer.close(time.monotonic() + 30) == 0
+    assert sorted(offset for _, offset in finished) == [0, 1, 2, 3]
+    assert counters.value("unknown reply-to topic") == 2
+    assert crashes == []
+
+
+def test_a_debugging_file_is_obeyed_and_shows_no_secret(
+    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path
+) -> None:
+    """`debug` in the file brings librdkafka's lines into the log, masked; replies come all the same."""
+    config = tmp_path / "client.properties"
+    config.write_text("debug=all\nsasl.password=hunter2hunter2\nsasl.username=me\n")
+    process = waiter.start("--config", str(config))
+    send(broker, topics[0], [request(1)])
+    assert len(read(broker, topics[1], 1)) == 1
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert "DEBUG " in process.output
+    assert "hunter2" not in process.output

@@ -47,6 +47,11 @@ def broker_error(error: KafkaError) -> BrokerError:
     return BrokerError(error.name(), error.str())
 
 
+def _without_debug(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration without `debug`: its lines are no errors, and later nobody polls these clients."""
+    return {name: value for name, value in config.items() if name != "debug"}
+
+
 class Cluster:
     """A Consumer that asks for metadata, and an AdminClient that creates and describes topics.
 
@@ -67,8 +72,8 @@ class Cluster:
             "log_level": 6,
             "logger": _Log(self._errors),
         }
-        self._consumer = Consumer({**config, **_LOOKUP, **listening})
-        self.admin = AdminClient({**admin_config, **listening})
+        self._consumer = Consumer({**_without_debug(config), **_LOOKUP, **listening})
+        self.admin = AdminClient({**_without_debug(admin_config), **listening})
         """For what a Consumer cannot do; `result` waits for its futures."""
 
     def connect(self, topic: str) -> str:
@@ -173,7 +178,7 @@ class TopicLookup:
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._consumer = Consumer({**config, **_LOOKUP})
+        self._consumer = Consumer({**_without_debug(config), **_LOOKUP, "log_level": 0})
 
     def exists(self, topic: str) -> bool | None:
         """Return whether the cluster has the topic; None when nobody answered within 10 s."""

@@ -10,13 +10,13 @@ from typing import Any, Final
 from waiter_service.kafka.properties import Properties
 
 _LIBRDKAFKA: Final = logging.getLogger("waiter_service.librdkafka")
-_LIBRDKAFKA.propagate = False
 _LIBRDKAFKA.addHandler(logging.NullHandler())
 DEFAULT_BOOTSTRAP: Final = "localhost:9092"
 _LOOPBACK: Final = ("127.0.0.1", "::1")
-# Set by the waiter whatever a file says: without them it would commit what is not answered, or create topics.
-_CONSUMER_OWN: Final = {"enable.auto.commit": True, "enable.auto.offset.store": False}
-_PRODUCER_OWN: Final = {"allow.auto.create.topics": False}
+# Set by the waiter whatever a file says.  Otherwise it would commit what is not answered, take the end of a partition
+# for an error, create misspelt topics, or never know that a reply was delivered.
+_CONSUMER_OWN: Final = {"enable.auto.commit": True, "enable.auto.offset.store": False, "enable.partition.eof": False}
+_PRODUCER_OWN: Final = {"allow.auto.create.topics": False, "delivery.report.only.error": False}
 # librdkafka refuses these for a group with the protocol `consumer`: there the broker decides.
 _CLASSIC_ONLY: Final = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
@@ -47,9 +47,13 @@ class ClientConfig:
         """Return the configuration of a client that neither produces nor consumes."""
         return self._shared("admin")
 
-    def consumer(self) -> dict[str, Any]:
-        """Return a Consumer's: the waiter stores offsets when requests are answered, librdkafka commits them."""
-        config = {
+    def consumer(self, number: int = 1) -> dict[str, Any]:
+        """Return a Consumer's: the waiter stores offsets when requests are answered, librdkafka commits them.
+
+        Args:
+            number: the consumer's number from 1; members of one group must not share a group.instance.id.
+        """
+        config: dict[str, Any] = {
             "auto.offset.reset": "earliest",
             "auto.commit.interval.ms": 1000,
             "fetch.wait.max.ms": 100,
@@ -58,6 +62,8 @@ class ClientConfig:
             "group.protocol": self.group_protocol,
             **_CONSUMER_OWN,
         }
+        if number > 1 and "group.instance.id" in config:
+            config["group.instance.id"] += f"-{number}"
         unfit = _CLASSIC_ONLY if self.group_protocol == "consumer" else ()
         return {name: value for name, value in config.items() if name not in unfit}
 
@@ -84,8 +90,15 @@ class ClientConfig:
         # A prefixed setting is the more exact one: it wins, wherever it stands in the file.
         own = {name[len(kind) + 1 :]: value for name, value in file.items() if name.startswith(f"{kind}.")}
         # librdkafka would write to standard error by itself, a fatal error at any level; its errors reach us otherwise.
-        quiet = {"log_level": 0, "logger": _LIBRDKAFKA}
+        quiet = {"log_level": 7 if "debug" in own or "debug" in plain else 0, "logger": _LIBRDKAFKA}
         return {**quiet, **plain, **own, "bootstrap.servers": self.bootstrap}
+
+
+def log_librdkafka(config: ClientConfig) -> None:
+    """Let librdkafka's lines into the log only if the file asks for them, by `debug` or `log_level`."""
+    asked = {name.rpartition(".")[2] for name in config.file.values} & {"debug", "log_level"}
+    _LIBRDKAFKA.propagate = bool(asked)
+    _LIBRDKAFKA.setLevel(logging.DEBUG)
 
 
 def choose_bootstrap(asked: str | None, asked_by: str, file: Properties, path: str) -> str:

@@ -58,12 +58,24 @@ def test_a_prefix_directs_a_setting_to_one_kind_of_client() -> None:
 
 
 def test_what_the_waiter_decides_a_file_cannot_change() -> None:
-    """Committing what is unanswered, or creating misspelt topics: passed over with a note."""
-    made = config("enable.auto.offset.store=true\nconsumer.enable.auto.commit=false\nallow.auto.create.topics=true")
+    """Committing what is unanswered, creating misspelt topics, missing reports: passed over with a note."""
+    made = config(
+        "enable.auto.offset.store=true\nconsumer.enable.auto.commit=false\nallow.auto.create.topics=true\n"
+        "enable.partition.eof=true\nproducer.delivery.report.only.error=true"
+    )
     assert made.consumer()["enable.auto.offset.store"] is False
     assert made.consumer()["enable.auto.commit"] is True
+    assert made.consumer()["enable.partition.eof"] is False
     assert made.producer()["allow.auto.create.topics"] is False
-    assert len(config_notes(made)) == 3
+    assert made.producer()["delivery.report.only.error"] is False
+    assert len(config_notes(made)) == 5
+
+
+def test_members_of_a_group_have_instance_ids_of_their_own() -> None:
+    """Two members with one group.instance.id would put each other out of the group."""
+    made = config("group.instance.id=a")
+    assert [made.consumer(number)["group.instance.id"] for number in (1, 2, 3)] == ["a", "a-2", "a-3"]
+    assert "group.instance.id" not in config("").consumer(2)
 
 
 def test_settings_of_the_classic_protocol_are_left_out_of_the_other() -> None:

@@ -1,7 +1,8 @@
-"""Every option of the plugin, validated in one place.
+"""Every option of the plugin, validated in one place; class attributes and arguments go through the same functions.
 
-Values arrive as text: from the command line, from LOCUST_KAFKA_* variables, and from Locust's web UI, which can set
-any option.  Paths, brokers and credentials are therefore frozen at the start (see `plugin.py`).
+One order for everything: class attribute, flag, environment variable, configuration file, default.  `None` means that
+nothing was given; 0 and "" are values.  Values arrive as text from the command line, from LOCUST_KAFKA_* variables and
+from Locust's web UI, which can set any option: paths, brokers and credentials are frozen at the start (`plugin.py`).
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from locust_kafka.core.schedule import CONSTANT, POISSON, Stage, parse_rate
 from locust_kafka.errors import SettingsError
 
 FAIL, SHOW = "fail", "show"
+ON, OFF = "on", "off"
+DEFAULT_BOOTSTRAP = "localhost:9092"
+MAX_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Option:
     Attributes:
         name: without the `--kafka-` in front, with dashes.
         default: as text; "" for none.
-        metavar: what stands for its value in the help.
+        metavar: the placeholder for its value in the help.
         help: one phrase.
         frozen: whether only the command line decides (paths, brokers, credentials), never the web UI.
     """
@@ -54,12 +58,9 @@ class Option:
 
 
 OPTIONS = (
-    Option("bootstrap", "localhost:9092", "SERVERS", "brokers, host:port,...", frozen=True),
+    Option("bootstrap", DEFAULT_BOOTSTRAP, "SERVERS", "brokers, host:port,...", frozen=True),
     Option(
-        "config",
-        "",
-        "FILE",
-        "librdkafka settings, name=value lines; prefixes producer. and consumer.",
+        "config", "", "FILE", "client settings, librdkafka's or Java's; prefixes producer. and consumer. for one of them",
         frozen=True,
     ),
     Option("request-topic", "Waiter-Requests", "TOPIC", "topic the requests go to"),
@@ -70,7 +71,10 @@ OPTIONS = (
     Option("rate", "", "RATE", "open model: arrivals per second in total, 100:2000/60s for a ramp"),
     Option("arrivals", CONSTANT, "PROCESS", "how they come: constant or poisson"),
     Option("self-check", FAIL, "MODE", "a run whose generator was the bottleneck: fail it, or only show it"),
+    Option("tuning", ON, "on|off", "switch threads and collect garbage as measuring needs it, until the run's end"),
     Option("match", "traceparent", "RULE", "how a reply names its request: traceparent, key or header:NAME"),
+    Option("reply-to-header", "reply-to", "NAME", "header that names the reply topic; kafka_replyTopic for Spring"),
+    Option("error-header", "", "NAME", "a reply with this header is a failed row; the waiter's is called error"),
     Option("trace-rate", "10", "PER_SECOND", "the most exchanges a second that are traced from their start"),
     Option("trace-keep", "10", "PER_SECOND", "the most slow, failed, late or duplicate ones a second kept besides"),
     Option("trace-slow", "", "MS", "from when on an exchange is slow; default: its name's running p99"),
@@ -78,38 +82,16 @@ OPTIONS = (
     Option("metrics-port", "", "PORT", "serve /metrics for Prometheus (of all workers, at the master)", frozen=True),
     Option("summary", "", "FILE", "write the summary as JSON", frozen=True),
     Option("exchange-log", "", "FILE.csv[.gz]", "write a row per exchange and per later reply", frozen=True),
-)
+)  # fmt: skip
 
 DEFAULTS = {option.dest: option.default for option in OPTIONS}
 
-# Names of the Java client, and what librdkafka calls the same.
-_JAVA_ONLY = {
-    "sasl.jaas.config": "use sasl.username and sasl.password",
-    "ssl.truststore.location": "use ssl.ca.location with a PEM file",
-    "ssl.truststore.password": "use ssl.ca.location with a PEM file",
-    "ssl.keystore.type": "use ssl.keystore.location with a PKCS#12 file",
-    "sasl.login.callback.handler.class": "use sasl.oauthbearer.method and its companions",
-    "key.serializer": "leave it out: keys and values are bytes here",
-    "value.serializer": "leave it out: keys and values are bytes here",
-    "key.deserializer": "leave it out: keys and values are bytes here",
-    "value.deserializer": "leave it out: keys and values are bytes here",
-    "buffer.memory": "use queue.buffering.max.kbytes",
-    "max.block.ms": "leave it out: a full queue makes the sending user wait",
-    "delivery.timeout.ms": "use message.timeout.ms",
-}
-_SECRET = re.compile(r"password|secret|token|\.key\.pem|sasl\.username|oauthbearer\.config", re.IGNORECASE)
 
+class Given(NamedTuple):
+    """A value and where it comes from, as its user knows it: a flag, a variable, `Guest.reply_timeout`."""
 
-def add_options(parser: Any, **_kwargs: Any) -> None:
-    """Locust's `init_command_line_parser`: put the options into its parser."""
-    group = parser.add_argument_group("Kafka request-reply")
-    for option in OPTIONS:
-        action = group.add_argument(
-            option.flag, default=option.default, env_var=option.env, metavar=option.metavar,
-            help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
-        )  # fmt: skip
-        action.include_in_web_ui = not option.frozen
-        action.is_secret = action.is_required = action.is_multiple = False
+    value: Any
+    source: str
 
 
 @dataclass(frozen=True)
@@ -117,7 +99,12 @@ class Settings:
     """What a run goes by; durations in seconds."""
 
     bootstrap: str
+    bootstrap_source: str
+    """Who named the brokers, in words."""
     config: Mapping[str, str]
+    """librdkafka's settings of the configuration file."""
+    config_lines: Mapping[str, int]
+    """The line of each of them."""
     request_topic: str
     reply_topic: str
     reply_timeout_s: float
@@ -126,7 +113,10 @@ class Settings:
     rate: tuple[Stage, ...] | None
     arrivals: str
     self_check: str
+    tuning: bool
     match: str
+    reply_to_header: str
+    error_header: str
     trace_rate: float
     trace_keep: float
     trace_slow_ms: float | None
@@ -134,145 +124,209 @@ class Settings:
     metrics_port: int | None
     summary: str
     exchange_log: str
+    request_topics: frozenset[str] = field(default_factory=frozenset)
+    """Those of all user classes."""
+    reply_topics: frozenset[str] = field(default_factory=frozenset)
+    longest_timeout_s: float = 0.0
+    """The longest reply timeout of all user classes."""
 
     def client_config(self, kind: str) -> dict[str, Any]:
-        """Librdkafka settings from the config file for a `producer` or a `consumer`, with the brokers."""
-        config: dict[str, Any] = {"bootstrap.servers": self.bootstrap}
+        """Librdkafka's settings for a `producer` or a `consumer`: those of the file, and the brokers."""
+        config: dict[str, Any] = {}
         for name, value in self.config.items():
             prefix, _, rest = name.partition(".")
             if prefix not in ("consumer", "producer"):
-                config[name] = value
+                config.setdefault(name, value)
             elif prefix == kind:
                 config[rest] = value
-        return config
-
-    def masked(self, text: str) -> str:
-        """The text without any secret of the config file in it."""
-        for name, value in self.config.items():
-            if _SECRET.search(name) and value:
-                text = text.replace(value, "***")
-        return text
+        return {**config, "bootstrap.servers": self.bootstrap}
 
 
-def parse(values: Mapping[str, Any]) -> Settings:
-    """Validate options given by their `dest` names.
+def parse(
+    given: Mapping[str, Given],
+    config: Mapping[str, str] | None = None,
+    config_lines: Mapping[str, int] | None = None,
+) -> Settings:
+    """Validate what was given, by the options' `dest` names; what is missing takes its default.
+
+    Args:
+        given: values with their sources; a value may be text or a number.
+        config: the configuration file's settings.
+        config_lines: the line of each.
 
     Raises:
-        SettingsError: names the option, the value and what is accepted.
+        SettingsError: names the option or variable, the value and what is accepted.
     """
-    text = {option.dest: str(values.get(option.dest) or "").strip() or option.default for option in OPTIONS}
-    match = text["kafka_match"]
-    if match not in ("traceparent", "key") and not re.fullmatch(r"header:.+", match):
-        raise SettingsError(f"--kafka-match {match!r} is unknown: use traceparent, key or header:NAME")
+    values = {
+        option.dest: given.get(option.dest) or Given(option.default, option.flag) for option in OPTIONS
+    }  # fmt: skip
+    bootstrap, source = _bootstrap(given.get("kafka_bootstrap"), config or {}, config_lines or {})
+    get = values.__getitem__
+    request_topic, reply_topic = topic(*get("kafka_request_topic")), topic(*get("kafka_reply_topic"))
+    timeout_s = number(*get("kafka_reply_timeout"), 0.001, MAX_TIMEOUT_S)
     return Settings(
-        bootstrap=text["kafka_bootstrap"],
-        config=read_properties(text["kafka_config"]) if text["kafka_config"] else {},
-        request_topic=_topic("--kafka-request-topic", text["kafka_request_topic"]),
-        reply_topic=_topic("--kafka-reply-topic", text["kafka_reply_topic"]),
-        reply_timeout_s=number("--kafka-reply-timeout", text["kafka_reply_timeout"], 0.001, 3600),
-        settle_s=number("--kafka-settle", text["kafka_settle"], 0, 3600),
-        warmup_s=number("--kafka-warmup", text["kafka_warmup"], 0, 86400),
-        rate=rate("--kafka-rate", text["kafka_rate"]) if text["kafka_rate"] else None,
-        arrivals=_one_of("--kafka-arrivals", text["kafka_arrivals"], CONSTANT, POISSON),
-        self_check=_one_of("--kafka-self-check", text["kafka_self_check"], FAIL, SHOW),
-        match=match,
-        trace_rate=number("--kafka-trace-rate", text["kafka_trace_rate"], 0, 1e6),
-        trace_keep=number("--kafka-trace-keep", text["kafka_trace_keep"], 0, 1e6),
-        trace_slow_ms=_optional("--kafka-trace-slow", text["kafka_trace_slow"], 0.001, 1e7),
-        trace_url=_trace_url(text["kafka_trace_url"]),
-        metrics_port=_port("--kafka-metrics-port", text["kafka_metrics_port"]),
-        summary=_writable("--kafka-summary", text["kafka_summary"]),
-        exchange_log=_writable("--kafka-exchange-log", text["kafka_exchange_log"]),
+        bootstrap=bootstrap,
+        bootstrap_source=source,
+        config=config or {},
+        config_lines=config_lines or {},
+        request_topic=request_topic,
+        reply_topic=reply_topic,
+        reply_timeout_s=timeout_s,
+        settle_s=number(*get("kafka_settle"), 0, 3600),
+        warmup_s=number(*get("kafka_warmup"), 0, 86400),
+        rate=rate(*get("kafka_rate")) if text(get("kafka_rate")) else None,
+        arrivals=_one_of(get("kafka_arrivals"), CONSTANT, POISSON),
+        self_check=_one_of(get("kafka_self_check"), FAIL, SHOW),
+        tuning=_one_of(get("kafka_tuning"), ON, OFF) == ON,
+        match=_match(get("kafka_match")),
+        reply_to_header=header_name(*get("kafka_reply_to_header")),
+        error_header=text(get("kafka_error_header")) and header_name(*get("kafka_error_header")),
+        trace_rate=number(*get("kafka_trace_rate"), 0, 1e6),
+        trace_keep=number(*get("kafka_trace_keep"), 0, 1e6),
+        trace_slow_ms=number(*get("kafka_trace_slow"), 0.001, 1e7) if text(get("kafka_trace_slow")) else None,
+        trace_url=_trace_url(get("kafka_trace_url")),
+        metrics_port=_port(get("kafka_metrics_port")),
+        summary=_writable(get("kafka_summary")),
+        exchange_log=_writable(get("kafka_exchange_log")),
+        request_topics=frozenset({request_topic}),
+        reply_topics=frozenset({reply_topic}),
+        longest_timeout_s=timeout_s,
     )
 
 
-def number(what: str, text: str, low: float, high: float) -> float:
-    """Parse a number within bounds.
+def text(given: Given) -> str:
+    """The value as text."""
+    return str(given.value).strip()
+
+
+def number(value: Any, what: str, low: float, high: float) -> float:
+    """Check a number, given as one or as text, against its bounds.
 
     Raises:
         SettingsError: it is none, or out of bounds.
     """
     try:
-        value = float(text)
+        result = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
     except ValueError:
-        value = math.nan
-    if not low <= value <= high:
-        raise SettingsError(f"{what} {text!r} is refused: give a number from {low:g} to {high:g}")
-    return value
+        result = math.nan
+    if not low <= result <= high:
+        raise SettingsError(f"{what} {value!r} is refused: give a number from {low:g} to {high:g}")
+    return result
 
 
-def rate(what: str, text: str) -> tuple[Stage, ...]:
+def rate(value: Any, what: str) -> tuple[Stage, ...]:
     """Parse a rate with its stages.
 
     Raises:
         SettingsError: it is none.
     """
     try:
-        return parse_rate(text)
+        return parse_rate(f"{value:f}" if isinstance(value, float) else str(value))
     except ValueError as refused:
-        raise SettingsError(f"{what} {text!r} is refused: {refused}") from refused
+        raise SettingsError(f"{what} {value!r} is refused: {refused}") from refused
 
 
-def _one_of(what: str, text: str, *words: str) -> str:
-    if text not in words:
-        raise SettingsError(f"{what} {text!r} is unknown: use {' or '.join(words)}")
-    return text
+def topic(value: Any, what: str) -> str:
+    """Check a topic's name by Apache Kafka's rules.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    name = value.strip() if isinstance(value, str) else ""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) or name in (".", ".."):
+        raise SettingsError(f"{what} {value!r} is no topic name: use 1 to 249 of letters, digits, '.', '_' and '-'")
+    return name
 
 
-def _optional(what: str, text: str, low: float, high: float) -> float | None:
-    return number(what, text, low, high) if text else None
+def header_name(value: Any, what: str) -> str:
+    """Check a record header's name: text that can be encoded as UTF-8.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    name = value.strip() if isinstance(value, str) else ""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = ""
+    if not name:
+        raise SettingsError(f"{what} {value!r} is no header name: give text of at least one character")
+    return name
 
 
-def _port(what: str, text: str) -> int | None:
-    if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise SettingsError(f"{what} {text!r} is refused: give a port from 1 to 65535")
-    return int(text) if text else None
+def one_of(value: Any, what: str, *words: str) -> str:
+    """Check a word against those that are known.
+
+    Raises:
+        SettingsError: it is none of them.
+    """
+    if value not in words:
+        raise SettingsError(f"{what} {value!r} is unknown: use {' or '.join(words)}")
+    return str(value)
 
 
-def _trace_url(template: str) -> str:
+def same_cluster(one: str, other: str) -> bool:
+    """Whether two lists of brokers are the same, in whatever order."""
+    return _brokers(one) == _brokers(other)
+
+
+def _brokers(servers: str) -> set[str]:
+    return {server.strip().lower() for server in servers.split(",") if server.strip()}
+
+
+def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[str, int]) -> tuple[str, str]:
+    """The brokers, and who named them."""
+    servers = "" if given is None else text(given)
+    if given is not None and not _brokers(servers):
+        raise SettingsError(f"{given.source} {given.value!r} names no broker: give host:port,...")
+    for name in ("bootstrap.servers", "producer.bootstrap.servers", "consumer.bootstrap.servers"):
+        in_file = config.get(name, "")
+        if not in_file:
+            continue
+        where = f"line {lines[name]} of the --kafka-config file" if name in lines else "the --kafka-config file"
+        if given is not None and not same_cluster(servers, in_file):
+            raise SettingsError(
+                f"two clusters are named: {servers} by {given.source} and {in_file} by {where}; remove one of them"
+            )
+        if not servers:
+            servers, given = in_file, Given(in_file, where)
+    return (servers, given.source) if given is not None else (DEFAULT_BOOTSTRAP, "the default")
+
+
+def _one_of(given: Given, *words: str) -> str:
+    return one_of(text(given), given.source, *words)
+
+
+def _match(given: Given) -> str:
+    rule = text(given)
+    if rule not in ("traceparent", "key") and not re.fullmatch(r"header:.+", rule):
+        raise SettingsError(f"{given.source} {rule!r} is unknown: use traceparent, key or header:NAME")
+    if rule.startswith("header:"):
+        header_name(rule.partition(":")[2], given.source)
+    return rule
+
+
+def _port(given: Given) -> int | None:
+    port = text(given)
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise SettingsError(f"{given.source} {port!r} is refused: give a port from 1 to 65535")
+    return int(port) if port else None
+
+
+def _trace_url(given: Given) -> str:
+    template = text(given)
     if template and not (template.startswith(("http://", "https://")) and "{trace_id}" in template):
         raise SettingsError(
-            f"--kafka-trace-url {template!r} is refused: give a URL with {{trace_id}} in it, "
+            f"{given.source} {template!r} is refused: give a URL with {{trace_id}} in it, "
             "as in http://localhost:16686/trace/{trace_id}"
         )
     return template
 
 
-def read_properties(path: str) -> dict[str, str]:
-    """Read name=value lines; blank ones and those that begin with # or ! are passed over.
-
-    Raises:
-        SettingsError: the file cannot be read, a line has no `=`, or a name belongs to the Java client alone.
-    """
-    try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--kafka-config {path!r} cannot be read: {error}") from error
-    settings: dict[str, str] = {}
-    for number_, line in enumerate(lines, 1):
-        stripped = line.strip()
-        if not stripped or stripped[0] in "#!":
-            continue
-        name, equals, value = (part.strip() for part in stripped.partition("="))
-        if not equals:
-            # The line itself may be a secret: it is not repeated.
-            raise SettingsError(f"--kafka-config {path!r}, line {number_}: no '=' in it; write name=value")
-        plain = re.sub(r"^(producer|consumer)\.", "", name)
-        if plain in _JAVA_ONLY:
-            raise SettingsError(
-                f"--kafka-config {path!r}, line {number_}: {plain} is a setting of the Java client; {_JAVA_ONLY[plain]}"
-            )
-        settings[name] = value
-    return settings
-
-
-def _topic(flag: str, name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) or name in (".", ".."):
-        raise SettingsError(f"{flag} {name!r} is no topic name: use 1 to 249 of letters, digits, '.', '_' and '-'")
-    return name
-
-
-def _writable(flag: str, path: str) -> str:
+def _writable(given: Given) -> str:
+    path = text(given)
     if path and not Path(path).resolve().parent.is_dir():
-        raise SettingsError(f"{flag} {path!r}: its folder does not exist; create it first")
+        raise SettingsError(f"{given.source} {path!r}: its folder does not exist; create it first")
+    if path and Path(path).is_dir():
+        raise SettingsError(f"{given.source} {path!r} is a folder: give a file's name")
     return path

@@ -113,6 +113,9 @@ class Waiter:
 def locust(bootstrap: str, topics: tuple[str, str], locustfile: str, *options: str, **environment: str) -> Process:
     command = [sys.executable, "-m", "locust", "-f", locustfile, "--kafka-bootstrap", bootstrap]
     command += ["--kafka-request-topic", topics[0], "--kafka-reply-topic", topics[1], *options]
+    if "--processes" in options:  # beside another run on this machine
+        port = str(free_port())
+        command += ["--master-bind-port", port, "--master-port", port]
     # A shared machine stands still at times, and the self-check is right to say so: where it is not what is tested, it
     # only shows what it found.
     return Process(command, **{"LOCUST_KAFKA_SELF_CHECK": "show", **environment})

@@ -87,9 +87,10 @@ class Correlator(Generic[E]):
         self.failed_after_end = 0
         """Delivery failures reported for requests that had ended otherwise."""
         self._generation = generation
+        self._only_ours = generation is not None
         self._remembered = EndedRequests(remember_ns, remember_count)
         self._id_pages = self._remembered.rows
-        # Pending, or ended so lately that it is not compacted yet: that is done for many at a time, in warm code.
+        # Pending requests, and those that ended since the last `compact`, which handles many at a time.
         self._live: dict[bytes, E] = {}
         self._ended: list[E] = []
         # Deadlines mostly come in order (one timeout for all): those go to the queue, the others to the heap.
@@ -108,6 +109,7 @@ class Correlator(Generic[E]):
         for rows in self._id_pages:
             if correlation_id in rows:
                 self._check_free(correlation_id, exchange.sent_ns)
+                break  # the check may have turned a page, and it has looked at all of them
         self._live[correlation_id] = exchange
         if not queue or queue[-1].deadline_ns <= exchange.deadline_ns:
             queue.append(exchange)
@@ -137,6 +139,9 @@ class Correlator(Generic[E]):
         Returns:
             The verdict; the exchange, if this reply ended it; else what is remembered of it, if anything is.
         """
+        if self._only_ours and not correlation_id.startswith(self._generation or b""):
+            self.books.verdicts[Verdict.FOREIGN] += 1  # on a shared topic most are: they cost no look-up
+            return Verdict.FOREIGN, None, None
         exchange = self.match(correlation_id, received_ns)
         if exchange is not None:
             return Verdict.MATCH, exchange, None
@@ -151,22 +156,29 @@ class Correlator(Generic[E]):
         self.books.verdicts[verdict] += 1
         return verdict, exchange, past
 
+    def accept_other_ids(self) -> None:
+        """From now on ids are registered that do not begin with the generation (a trace that the user has begun)."""
+        self._only_ours = False
+
     def malformed(self) -> Verdict:
         """Count a reply without a readable correlation id."""
         self.books.verdicts[Verdict.MALFORMED] += 1
         return Verdict.MALFORMED
 
-    def undelivered(self, correlation_id: bytes, failed_ns: int) -> E | None:
-        """The broker did not take the request.  None if it had already ended.
+    def undelivered(self, exchange: E, failed_ns: int) -> bool:
+        """The broker did not take the request.
 
+        The exchange itself is given, not its id: a user may have used the same key again since.
         The caller promises that all replies received before `failed_ns` were fed in.
+
+        Returns:
+            Whether this ended it; False (and counted) when it had ended before.
         """
-        exchange = self._live.get(correlation_id)
-        if exchange is None or exchange.outcome is not None:
+        if exchange.outcome is not None:
             self.failed_after_end += 1
-            return None
+            return False
         self._end(exchange, Outcome.UNDELIVERED, failed_ns)
-        return exchange
+        return True
 
     def expire(self, watermark_ns: int) -> list[E]:
         """End every request whose deadline lies before the watermark, in the order of their deadlines.
@@ -180,7 +192,7 @@ class Correlator(Generic[E]):
             self._end(head, Outcome.TIMED_OUT, head.deadline_ns)
             expired.append(head)
         if len(self._ended) >= COMPACT_AT_ONCE:
-            self._compact()
+            self.compact()
         self._remembered.drop_expired(watermark_ns)
         return expired
 
@@ -188,6 +200,11 @@ class Correlator(Generic[E]):
         """The first deadline of a pending request; None when nothing is pending."""
         head = self._head()
         return None if head is None else head.deadline_ns
+
+    def last_deadline_ns(self) -> int | None:
+        """The last deadline of a pending request; None when nothing is pending.  Looks at all of them."""
+        deadlines = [exchange.deadline_ns for exchange in self._live.values() if exchange.outcome is None]
+        return max(deadlines, default=None)
 
     def close(self, now_ns: int) -> list[E]:
         """End every request that is still pending: the run is over."""
@@ -199,7 +216,7 @@ class Correlator(Generic[E]):
     @property
     def evicted(self) -> int:
         """Ended requests forgotten before their time, for want of room: a later reply to one is an ORPHAN."""
-        self._compact()
+        self.compact()
         return self._remembered.evicted
 
     def _head(self) -> E | None:
@@ -222,7 +239,7 @@ class Correlator(Generic[E]):
             heapq.heapify(self._heap)
 
     def _check_free(self, correlation_id: bytes, sent_ns: int) -> None:
-        self._compact()
+        self.compact()
         past, remember_ns = self._remembered.get(correlation_id), self._remembered.remember_ns
         if correlation_id in self._live or (past is not None and sent_ns <= past.ended_ns + remember_ns):
             raise CorrelationIdInUse(
@@ -231,7 +248,7 @@ class Correlator(Generic[E]):
             )
 
     def _judge_by_memory(self, correlation_id: bytes, received_ns: int) -> tuple[Verdict, EndedRequest | None]:
-        self._compact()
+        self.compact()
         past = self._remembered.get(correlation_id)
         if past is None or past.ended_ns + self._remembered.remember_ns < received_ns:
             ours = self._generation is not None and correlation_id.startswith(self._generation)
@@ -250,8 +267,8 @@ class Correlator(Generic[E]):
         self._ended.append(exchange)
         self.books.outcomes[outcome] += 1
 
-    def _compact(self) -> None:
-        """Keep of those that ended what a later reply needs."""
+    def compact(self) -> None:
+        """Keep of those that ended what a later reply needs, and let go of the rest."""
         live, ended = self._live, self._ended
         for exchange in ended:
             del live[exchange.correlation_id]

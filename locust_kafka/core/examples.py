@@ -20,6 +20,7 @@ class Example(NamedTuple):
         latency_ns: from its (intended) start to its end, or to the reply in question.
         trace_id: where to look.
         legs: where its time went; None when it is not known.
+        reason: why it failed, in words; empty when it did not.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Example(NamedTuple):
     latency_ns: int
     trace_id: str
     legs: Legs | None = None
+    reason: str = ""
 
 
 class Examples:

@@ -29,7 +29,7 @@ def bucket_us(nanoseconds: int) -> int:
 class LatencySeries:
     """Latencies of one kind.
 
-    What is recorded is only gathered; it is counted in whole batches (`aggregate`), which costs a fifth of counting each.
+    What is recorded is only gathered; `aggregate` counts whole batches, which costs a fifth of counting each.
     """
 
     __slots__ = ("_count", "_counts", "_fresh", "_max_ns", "_min_ns", "_sum_ns", "extend", "record")

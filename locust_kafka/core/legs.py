@@ -28,7 +28,7 @@ SLOT_NS = 500 * MS
 SLOTS = 10
 """Bounds older than that many slots are forgotten: clocks drift, at 50 ppm a quarter of a millisecond in 5 s."""
 MAX_OFFSET_UNCERTAINTY_NS = 10 * MS
-"""An offset that is known no better than this tells no legs."""
+"""An offset that is less certain than this is of no use for legs."""
 
 RecordMetadata = tuple[int, int, int]
 """Partition, offset, append time in ms (0 when the topic's stamp is not the broker's own)."""
@@ -65,8 +65,8 @@ class BrokerClock:
         return self._offset
 
     @property
-    def told(self) -> Offset | None:
-        """The same, if it is known well enough to tell legs."""
+    def usable_offset(self) -> Offset | None:
+        """The offset, if it is known well enough to tell legs by it; else None."""
         return self._offset if self._offset is not None and self._offset.width_ns <= MAX_OFFSET_UNCERTAINTY_NS else None
 
     def _intersect(self) -> Offset | None:

@@ -1,8 +1,8 @@
-"""Counts and latencies per request name: what the summary shows, and what workers send to the master."""
+"""Counts and latencies of a run, in all and per request name: what is shown, and what workers send to the master."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from locust_kafka.core.books import Books, Equation, equations
@@ -10,6 +10,7 @@ from locust_kafka.core.examples import Example, Examples
 from locust_kafka.core.health import Health, findings
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.legs import Legs
+from locust_kafka.core.schedule import Counts
 
 LATENCIES = ("e2e_matched", "timed_out", "from_send", "send", "late", "duplicate")
 LEGS = ("schedule", "request", "service", "reply")
@@ -49,7 +50,7 @@ class NameResults:
         return both
 
     def reset_latencies(self) -> None:
-        """Begin the series anew; the books never are."""
+        """Begin the series anew; the books never begin anew."""
         for name in RECORDED:
             setattr(self, name, LatencySeries())
 
@@ -73,12 +74,13 @@ class NameResults:
         for name in RECORDED:
             getattr(self, name).merge(getattr(other, name))
 
-    def to_wire(self) -> dict[str, Any]:
-        """For the master: plain values."""
+    def to_wire(self, *, latencies: bool = True) -> dict[str, Any]:
+        """For the master: plain values; empty series stay behind."""
+        series = {name: getattr(self, name) for name in RECORDED} if latencies else {}
         return {
             "books": self.books.to_dict(),
             "rejected": self.rejected,
-            "series": {name: getattr(self, name).to_wire() for name in RECORDED},
+            "series": {name: one.to_wire() for name, one in series.items() if one.count},
         }
 
     @classmethod
@@ -87,53 +89,68 @@ class NameResults:
         entry = cls()
         entry.books = Books.from_dict(data["books"])
         entry.rejected = data["rejected"]
-        for name, series in data["series"].items():
-            setattr(entry, name, LatencySeries.from_wire(series))
+        for name in data["series"].keys() & set(RECORDED):
+            setattr(entry, name, LatencySeries.from_wire(data["series"][name]))
         return entry
 
 
+MAX_NAMES = 1_000
+OTHER_NAMES = "(more names)"
+"""Where requests are counted whose names would be too many: a table of ten thousand rows says nothing."""
+
 _PLAIN = (
-    "trace_url", "since", "duration_s", "user_s", "open_model", "all_waited", "clocks", "offset_uncertainty_ns", "leg_count",
-    "legs_unavailable",
+    "trace_url", "since", "load_s", "duration_s", "user_s", "open_model", "offered", "all_waited", "clocks",
+    "offset_uncertainty_ns", "leg_count", "legs_unavailable", "of_siblings", "rows_unreported",
 )  # fmt: skip
-"""Attributes of a ledger that travel to the master as they are."""
+"""Attributes that travel to the master as they are."""
 
 
 class RunResults:
-    """A run's ledger; of one process, or of all workers added up at the master.
+    """A run's results; of one process, or of all workers added up at the master.
 
     Attributes:
         total: what the correlator counted.
         replies_read: replies handed over by the reply consumer, counted before they were judged.
-        names: the second entry: the same per request name, counted by the reports.
+        of_siblings: foreign replies that belong to other processes of this run.
+        names: the second entry: the same per request name, counted by the recorder.
+        arrivals: what became of the planned arrivals (open model).
         notes: counters beside the books, by the words the summary uses.
         invalid: sentences that say why the run cannot be trusted; empty for a good run.
         examples: exchanges worth looking at; with tracing on, only such as are in the trace store.
         trace_url: template of a link to a trace; "" for none.
         since: since when the latency series count, in words; empty for the whole run.
+        load_s: how long users could send (s): from the first moment until the stop began.
+        duration_s: the same with drain and settle (s).
         user_s: seconds that users were there, all added up; 0 in the open model.
         open_model: whether arrivals were planned.
+        offered: arrivals per second that were planned, on average; 0 in the closed model.
         all_waited: whether every user waited for its reply before it went on.
-        clocks: how far each broker's clock is ahead of this machine's (ms), and how well that is known (ms).
-        offset_uncertainty_ns: how well the offset was known, added up over the `leg_count` exchanges whose legs were told.
+        rows_unreported: checked replies whose `with` block was never entered, so that they have no row.
+        clocks: how far each broker's clock is ahead of this machine's (ms), and how certain that is (ms).
+        offset_uncertainty_ns: of the clocks' offset, added up over the `leg_count` exchanges whose legs are known.
         health: what the generator has seen of itself.
         bottleneck: sentences that say how the generator could have moved the figures; empty for a good run.
-        legs_unavailable: why legs could not be told, in words; empty when they could.
+        legs_unavailable: why legs are not known, in words; empty when they are.
     """
 
     def __init__(self) -> None:
         self.total = Books()
         self.replies_read = 0
+        self.of_siblings = 0
         self.names: dict[str, NameResults] = {}
+        self.arrivals = Counts()
         self.notes: dict[str, int] = {}
         self.invalid: list[str] = []
         self.examples = Examples()
         self.trace_url = ""
         self.since = ""
+        self.load_s = 0.0
         self.duration_s = 0.0
         self.user_s = 0.0
         self.open_model = False
+        self.offered = 0.0
         self.all_waited = True
+        self.rows_unreported = 0
         self.clocks: dict[str, tuple[float, float]] = {}
         self.offset_uncertainty_ns = 0
         self.leg_count = 0
@@ -142,9 +159,11 @@ class RunResults:
         self.bottleneck: list[str] = []
 
     def name(self, name: str) -> NameResults:
-        """The entry of a request name, made on first use."""
+        """The entry of a request name, made on first use; beyond MAX_NAMES that of OTHER_NAMES."""
         entry = self.names.get(name)
         if entry is None:
+            if len(self.names) >= MAX_NAMES and name != OTHER_NAMES:
+                return self.name(OTHER_NAMES)
             entry = self.names[name] = NameResults()
         return entry
 
@@ -154,7 +173,14 @@ class RunResults:
 
     def equations(self, *, closed: bool) -> list[Equation]:
         """The laws of the books with their numbers."""
-        return equations(self.total, (entry.books for entry in self.names.values()), self.replies_read, closed=closed)
+        laws = equations(self.total, (entry.books for entry in self.names.values()), self.replies_read, closed=closed)
+        if self.open_model:
+            due, started, dropped, given_back = self.arrivals
+            laws.append(Equation(
+                f"arrivals due {due} = started + dropped + given back = {started} + {dropped} + {given_back}",
+                not closed or due == started + dropped + given_back,
+            ))  # fmt: skip
+        return laws
 
     def balanced(self, *, closed: bool) -> bool:
         """Whether every law holds."""
@@ -178,23 +204,46 @@ class RunResults:
         self.total.lose_pending()
         for entry in self.names.values():
             entry.books.lose_pending()
+        due, started, dropped, given_back = self.arrivals  # what was due and not taken is gone with it
+        self.arrivals = Counts(due, started, due - started - given_back if self.open_model else dropped, given_back)
+
+    def reset_latencies(self, since: str) -> None:
+        """Begin the latency series anew; the books never are.
+
+        Args:
+            since: from when on they count, in words.
+        """
+        for entry in self.names.values():
+            entry.reset_latencies()
+        self.examples.reset_slowest()
+        self.since = since
+
+    def drain_buffers(self) -> None:
+        """Count latencies that were only gathered."""
+        for entry in self.names.values():
+            entry.aggregate()
 
     def add(self, other: RunResults) -> None:
-        """Add another process's ledger."""
+        """Add another process's results."""
         self.total.add(other.total)
         self.replies_read += other.replies_read
+        self.of_siblings += other.of_siblings
         for name, entry in other.names.items():
             self.name(name).add(entry)
+        self.arrivals = Counts(*map(sum, zip(self.arrivals, other.arrivals, strict=True)))
         for what, times in other.notes.items():
             self.note(what, times)
         self.invalid.extend(other.invalid)
         self.examples.merge(other.examples.all())
         self.trace_url = self.trace_url or other.trace_url
         self.since = self.since or other.since
+        self.load_s = max(self.load_s, other.load_s)
         self.duration_s = max(self.duration_s, other.duration_s)
         self.user_s += other.user_s
         self.open_model = self.open_model or other.open_model
+        self.offered += other.offered
         self.all_waited = self.all_waited and other.all_waited
+        self.rows_unreported += other.rows_unreported
         for broker, clock in other.clocks.items():
             self.clocks[broker] = max(self.clocks.get(broker, clock), clock, key=lambda known: known[1])
         self.offset_uncertainty_ns += other.offset_uncertainty_ns
@@ -203,32 +252,47 @@ class RunResults:
         self.health.add(other.health)
         self.bottleneck.extend(other.bottleneck)
 
-    def to_wire(self) -> dict[str, Any]:
-        """For the master: plain values."""
+    def to_wire(self, *, latencies: bool = True) -> dict[str, Any]:
+        """For the master: plain values.
+
+        Args:
+            latencies: whether the latency series go along; without them it is small enough for every few seconds.
+        """
         return {
             "total": self.total.to_dict(),
             "replies_read": self.replies_read,
-            "names": {name: entry.to_wire() for name, entry in self.names.items()},
+            "names": {name: entry.to_wire(latencies=latencies) for name, entry in self.names.items()},
+            "arrivals": tuple(self.arrivals),
             "notes": self.notes,
             "invalid": self.invalid,
-            "health": self.health.to_wire(),
+            "health": self.health.to_wire() if latencies else None,
             "bottleneck": self.bottleneck,
-            "examples": [tuple(example) for example in self.examples.all()],
+            "examples": [tuple(example) for example in self.examples.all()] if latencies else [],
             **{name: getattr(self, name) for name in _PLAIN},
         }
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_wire`."""
-        ledger = cls()
-        ledger.total = Books.from_dict(data["total"])
-        ledger.replies_read = data["replies_read"]
-        ledger.names = {name: NameResults.from_wire(entry) for name, entry in data["names"].items()}
-        ledger.notes = dict(data["notes"])
-        ledger.invalid = list(data["invalid"])
-        ledger.health = Health.from_wire(data["health"])
-        ledger.bottleneck = list(data["bottleneck"])
-        ledger.examples.merge(Example(*plain)._replace(legs=legs and Legs(*legs)) for *plain, legs in data["examples"])
+        """The inverse of `to_wire`; what did not go along is empty.
+
+        Raises:
+            LookupError, TypeError, ValueError: the data is not of that form.
+        """
+        results = cls()
+        results.total = Books.from_dict(data["total"])
+        results.replies_read = data["replies_read"]
+        results.names = {name: NameResults.from_wire(entry) for name, entry in data["names"].items()}
+        results.arrivals = Counts(*data["arrivals"])
+        results.notes = dict(data["notes"])
+        results.invalid = list(data["invalid"])
+        results.health = Health.from_wire(data["health"]) if data["health"] else Health()
+        results.bottleneck = list(data["bottleneck"])
+        results.examples.merge(_example(plain) for plain in data["examples"])
         for name in _PLAIN:
-            setattr(ledger, name, data[name])
-        return ledger
+            setattr(results, name, data[name])
+        return results
+
+
+def _example(plain: Sequence[Any]) -> Example:
+    example = Example(*plain)
+    return example._replace(legs=Legs(*example.legs) if example.legs else None)

@@ -119,9 +119,29 @@ class Plan:
         after = self._pieces[self._at + 1].began if self._at + 1 < len(self._pieces) else math.inf
         return after - count, 1 / (piece.rate * piece.share)
 
+    def remaining(self, now_ns: int) -> tuple[tuple[Stage, ...], int]:
+        """The stages from now on, and when they begin: now, or at the plan's start if that is still to come."""
+        start_ns = self._begun(now_ns)
+        current = self._current(start_ns)
+        pieces = [current._replace(start_ns=start_ns, rate=current.rate_at(start_ns))]
+        pieces += [piece for piece in self._pieces if piece.start_ns > start_ns]
+        stages = []
+        for at, piece in enumerate(pieces):
+            end_ns = pieces[at + 1].start_ns if at + 1 < len(pieces) else None
+            low = piece.rate * 1e9
+            high = low if end_ns is None else piece.rate_at(end_ns) * 1e9
+            stages.append(Stage(low, high, 0.0 if end_ns is None else (end_ns - piece.start_ns) / 1e9))
+        return tuple(stages), start_ns
+
     def set_rate(self, now_ns: int, rate: float) -> None:
-        """From now on, this total rate; what was due before stays due."""
+        """From now on, this total rate; what was due before stays due.
+
+        The rate that is in force already changes nothing: a shape may ask for it at every tick.
+        """
         now_ns = self._begun(now_ns)
+        current = self._current(now_ns)
+        if current is self._pieces[-1] and not current.slope and current.rate == rate / 1e9:
+            return
         count = self._cut(now_ns)
         self._pieces += self._lay([Stage(rate, rate, 0)], now_ns, count)
 
@@ -153,11 +173,27 @@ class Plan:
         return next((piece for piece in reversed(self._pieces) if piece.start_ns <= now_ns), self._pieces[0])
 
     def _cut(self, now_ns: int) -> float:
-        """Forget what comes after now; how many are to have come."""
+        """Forget what comes after now, and what lies before the last arrival; how many are to have come."""
         count = max(self._current(now_ns).count_at(now_ns), 0.0)
-        self._pieces = [piece for piece in self._pieces if piece.start_ns < now_ns]
+        self._pieces = [piece for piece in self._pieces[self._at :] if piece.start_ns < now_ns]
         self._at = 0
         return count
+
+
+class Counts(NamedTuple):
+    """What became of the arrivals: `due = started + dropped + given_back` at the end of a run.
+
+    Attributes:
+        due: how many the plan wanted by the end.
+        started: how many began.
+        dropped: how many nobody took within the patience, or by the end.
+        given_back: how many a user took and did not begin, because it was stopped, and nobody took after it.
+    """
+
+    due: int = 0
+    started: int = 0
+    dropped: int = 0
+    given_back: int = 0
 
 
 class Schedule:
@@ -174,8 +210,7 @@ class Schedule:
     def __init__(
         self, plan: Plan, process: str, patience_ns: int, uniform: Callable[[], float], phase: float = 0.0
     ) -> None:
-        self.dropped = 0
-        """Arrivals that nobody could take within the patience."""
+        self._due = self._taken = self._dropped = self._given_back_at_end = 0
         self._plan = plan
         self._poisson = process == POISSON
         self._patience_ns = patience_ns
@@ -184,6 +219,11 @@ class Schedule:
         self._next_ns = self._due_ns = self._interval_ns = self._flat = 0.0
         self._given_back: list[int] = []
         self._advance()
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the arrivals so far; those that are due and not yet taken count at `close` only."""
+        return Counts(self._due, self._taken, self._dropped, self._given_back_at_end + len(self._given_back))
 
     def next_ns(self) -> float:
         """The intended start of the next arrival: past when it is overdue, infinite when there is none."""
@@ -208,20 +248,27 @@ class Schedule:
             if self._given_back:
                 heapq.heappop(self._given_back)
             else:
+                self._due += 1
                 self._advance()
             if intended_ns >= now_ns - self._patience_ns:
+                self._taken += 1
                 return int(intended_ns)
-            self.dropped += 1
+            self._dropped += 1
 
     def give_back(self, intended_ns: int) -> None:
         """Whoever took this arrival will not start it: the next taker does."""
+        self._taken -= 1
         heapq.heappush(self._given_back, intended_ns)
 
-    def missed(self, now_ns: int) -> int:
-        """Close the plan: how many arrivals were due by now and never started, those dropped before included."""
+    def close(self, now_ns: int) -> Counts:
+        """Hand out no more: what was due by now and never started is dropped, or was given back."""
+        while self._given_back:
+            heapq.heappop(self._given_back)
+            self._given_back_at_end += 1
         while self.take(now_ns) is not None:
-            self.dropped += 1
-        return self.dropped
+            self._taken -= 1
+            self._dropped += 1
+        return self.counts
 
     def _advance(self) -> None:
         if self._poisson:

@@ -120,17 +120,21 @@ class TraceIds:
     an earlier run are told apart by their first 8 digits.  W3C level 2 wants randomness in the right-most 7 bytes.
 
     Args:
+        run_id: of a distributed run, at least 4 hex digits: all its processes share the first half of the generation.
         entropy: n → n random bytes; by default the system's.  One pool a run, made after the fork: two processes
             must not share what is left of a block.
     """
 
-    def __init__(self, entropy: Callable[[int], bytes] | None = None) -> None:
+    def __init__(self, run_id: str = "", entropy: Callable[[int], bytes] | None = None) -> None:
         self._entropy = entropy or Entropy().take
-        generation = self._entropy(4)
+        of_run = bytes.fromhex(run_id[:4]) if run_id else b""
+        generation = of_run + self._entropy(4 - len(of_run))
         while not any(generation):  # an all-zero id is invalid, and so might its prefix make one
-            generation = self._entropy(4)
+            generation = of_run + self._entropy(4 - len(of_run))
         self.generation = generation.hex().encode()
-        """The 8 hex digits all ids of this run begin with."""
+        """The 8 hex digits all ids of this run and process begin with."""
+        self.run_prefix = of_run.hex().encode()
+        """The hex digits all ids of this distributed run begin with; empty for a local run."""
         self._made: list[tuple[bytes, bytes, bytes]] = []
 
     def new(self) -> tuple[bytes, bytes, bytes]:

@@ -6,6 +6,8 @@ import logging
 from time import perf_counter_ns
 from typing import Any
 
+from locust_kafka.kafka.record import record_headers
+
 logger = logging.getLogger("locust_kafka")
 
 AFTER_NS = 3_000_000_000
@@ -40,7 +42,7 @@ class Diagnosis:
         if now - self._first_ns > AFTER_NS and self._replies >= AFTER_REPLIES and self._looked_for:
             self._said = True
             seen = correlation_id.decode("ascii", "backslashreplace") if correlation_id else "no id that could be read"
-            headers = ", ".join(name for name, _value in message.headers() or ()) or "none"
+            headers = ", ".join(name[:60] for name, _value in record_headers(message) or ()) or "none"
             logger.warning(
                 "%d replies came and none matches a request. Looked for (by --kafka-match %s), for example: %s. "
                 "Seen: %s (key %.60r, headers: %s). If the service answers by another id, say so with "

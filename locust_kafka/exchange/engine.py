@@ -1,7 +1,7 @@
-"""The one place where all meet.
+"""Feeds replies and delivery reports to the correlator, in the order of time, and passes on what it decides.
 
-A greenlet feeds what native threads heard to the correlator, in order of time, and passes on what it decided to the
-reports and the waiting users.
+All of it runs in one greenlet.  What the user's code does (`on_reply`, listeners) runs in greenlets of its own: nothing
+there can stop the judging of replies.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ from confluent_kafka import KafkaError
 from gevent.event import Event
 from gevent.hub import Waiter
 
-from locust_kafka.core.books import Outcome
+from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlator import Correlator
 from locust_kafka.errors import RunInvalid
+from locust_kafka.exchange.consumer_errors import DOUBTFUL, FINAL, words_of
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.matching import Rule
 from locust_kafka.exchange.recorder import Recorder
 from locust_kafka.hub.queue import HubQueue, Wakeup, wake_all
+from locust_kafka.kafka.causes import BrokerError, PartitionState, delivery_failure, read_failure
 from locust_kafka.kafka.consumer import ReplyBatch, ReplyConsumer
 from locust_kafka.kafka.producer import DeliveryReport
 
 logger = logging.getLogger("locust_kafka")
 
 STUCK_NS = 5_000_000_000
-LEADERS_EVERY_S = 10.0
+LOOK_S = 1.0
+BLOCKED_LOOKS = 15
+"""After so many looks in a row that find replies waiting, the exchange greenlet is known to be blocked."""
 
 
 class ExchangeEngine:
@@ -38,22 +42,28 @@ class ExchangeEngine:
 
     Args:
         rule: what identifies an exchange.
-        generation: the prefix of this run's trace ids.
+        generation: the prefix of this run's trace ids in this process.
+        siblings: what the trace ids of the run's other processes begin with.
         recorder: where results go.
         on_fatal: is called once when the run cannot go on.
     """
 
     def __init__(
-        self, rule: Rule, generation: bytes, recorder: Recorder, on_fatal: Callable[[RunInvalid], None]
+        self, rule: Rule, generation: bytes, siblings: bytes, recorder: Recorder, on_fatal: Callable[[RunInvalid], None]
     ) -> None:
         self.correlator: Correlator[Exchange] = Correlator(generation if rule.ours else None)
-        self._bell = Wakeup()
-        self.reply_batches: HubQueue[ReplyBatch] = HubQueue(self._bell)
-        self.delivery_reports: HubQueue[DeliveryReport[Exchange]] = HubQueue(self._bell)
+        wakeup = self._wakeup = Wakeup()
+        self.reply_batches: HubQueue[ReplyBatch] = HubQueue(wakeup)
+        self.delivery_reports: HubQueue[DeliveryReport[Exchange]] = HubQueue(wakeup)
         self.consumer: ReplyConsumer | None = None
         self.disconnected_since_ns = 0
         """Since when the reply consumer is without any broker; 0 while it has one."""
+        self.doubted = Event()
+        """librdkafka said that brokers are down or a topic is away: it never takes that back, so somebody must look."""
+        self.partition_states: dict[str, dict[int, PartitionState]] = {}
+        """As of the last look at the cluster, by topic: why a delivery failed may stand there."""
         self._rule = rule
+        self._siblings = siblings
         self._recorder = recorder
         self._registered = recorder.registered.append
         self._on_fatal = on_fatal
@@ -62,18 +72,15 @@ class ExchangeEngine:
         self._watermark_ns = perf_counter_ns()
         self._nothing_pending = Event()
         self._greenlets: list[gevent.Greenlet] = []
+        self._stuck_looks = self._blocked_looks = 0
         self._fatal = False
 
     def start(self, consumer: ReplyConsumer) -> None:
-        """Start to listen: the reply consumer (already connected), and the greenlet."""
+        """Start to listen: the reply consumer (already assigned), and the greenlet."""
         self.consumer = consumer
         self._watermark_ns = perf_counter_ns()
         consumer.start()
-        self._greenlets = [
-            gevent.spawn(self._run),
-            gevent.spawn(self._refresh_leaders, consumer),
-            gevent.spawn(self._watch_consumer),
-        ]
+        self._greenlets = [gevent.spawn(self._run), gevent.spawn(self._watch_consumer)]
 
     def register(self, exchange: Exchange) -> None:
         """Begin an exchange; before its request is produced.
@@ -91,19 +98,28 @@ class ExchangeEngine:
 
     def not_sent(self, exchange: Exchange, reason: str) -> None:
         """The request never left: librdkafka refused it, or its queue stayed full."""
-        exchange.failure = reason
-        if self.correlator.undelivered(exchange.correlation_id, perf_counter_ns()) is not None:
+        exchange.failure, exchange.never_queued = reason, True
+        if self.correlator.undelivered(exchange, perf_counter_ns()):
             self._ended(exchange)
             self._wake()
 
     def await_nothing_pending(self) -> None:
         """Wait until every request has ended; each does by its deadline."""
-        if self.correlator.books.pending:
+        while self.correlator.books.pending:
             self._nothing_pending.clear()
             self._nothing_pending.wait()
 
+    def set_connected(self, connected: bool) -> None:
+        """Somebody has looked whether the reply consumer has a broker."""
+        if connected and self.disconnected_since_ns:
+            logger.warning("the reply consumer has a broker again")
+            self.disconnected_since_ns = 0
+        elif not connected and not self.disconnected_since_ns:
+            self.disconnected_since_ns = perf_counter_ns()
+            logger.error("the reply consumer has lost every broker: no replies can arrive; timeouts from now on say so")
+
     def close(self, stop_producers: Callable[[], None]) -> None:
-        """Stop listening, judge what was heard, and end what is pending as UNFINISHED.
+        """Stop listening, judge what was received, and end what is pending as UNFINISHED.
 
         Args:
             stop_producers: has them report what is outstanding as failed, and end.
@@ -120,98 +136,101 @@ class ExchangeEngine:
         self.reply_batches.close()
         self.delivery_reports.close()
 
-    def _refresh_leaders(self, consumer: ReplyConsumer) -> None:
-        """Keep knowing who leads what: each broker has a clock of its own."""
-        while True:
-            leaders = gevent.get_hub().threadpool.apply(consumer.leaders)
-            self._recorder.measure.clocks.lead(leaders)
-            gevent.sleep(LEADERS_EVERY_S if leaders else 1.0)
+    def fail(self, sentence: str) -> None:
+        """The run cannot go on; the first reason counts."""
+        if not self._fatal:
+            self._fatal = True
+            self._on_fatal(RunInvalid(sentence))
 
     def _run(self) -> None:
-        bell, process = self._bell, self._process
+        wakeup, process = self._wakeup, self._process
         while True:
-            bell.wait()
+            wakeup.wait()
             try:
                 process()
             except Exception as error:
-                self._fail(f"judging the replies failed: {error!r}")
+                self.fail(f"judging the replies failed: {error!r}")
                 return
-
-    def _watch_consumer(self) -> None:
-        while True:
-            gevent.sleep(1.0)
-            self._check_watermark()
 
     def _process(self) -> None:
         self._process_delivery_reports()
-        for heard in self.reply_batches.take_all():
-            self._process_batch(heard)
+        for batch in self.reply_batches.take_all():
+            self._process_batch(batch)
         deadline_ns = self.correlator.next_deadline_ns()
         if self.consumer is not None:
             self.consumer.next_deadline_ns = deadline_ns
         if deadline_ns is None:
             self._nothing_pending.set()
         self._wake()
-        self._recorder.after_batch()
+        if self._recorder.after_batch():
+            self.correlator.compact()
 
     def _process_delivery_reports(self) -> None:
         for exchange, error, reported_ns in self.delivery_reports.take_all():
             if exchange is None:
-                self._fail(f"the thread that hears delivery reports died: {error!r}; sends could not be heard any more")
-                continue
-            if error is not None:
+                self.fail(f"a request producer cannot go on: {words_of(error)}")
+            elif error is not None:
                 # Judged when all replies received before it are: the order of looking must not decide.
-                exchange.failure = error.str() if isinstance(error, KafkaError) else repr(error)
+                exchange.failure = self._why_undelivered(exchange.topic, error)
                 self._failures.append((exchange, reported_ns))
-            elif exchange.waiter is not None:
-                self._to_wake.append(exchange.waiter)
+            elif exchange.wakeup is not None:
+                self._to_wake.append(exchange.wakeup)
 
-    def _process_batch(self, heard: ReplyBatch) -> None:
-        if heard.death is not None:
-            self._fail(f"the reply consumer died: {heard.death!r}; replies could not be heard any more")
+    def _why_undelivered(self, topic: str, error: KafkaError | BaseException) -> str:
+        if not isinstance(error, KafkaError):
+            return words_of(error)
+        states = self.partition_states.get(topic, {}).values()
+        # A report names no partition: the one that is worst off is the likeliest.
+        worst = min(states, key=lambda state: (state.leader >= 0, state.in_sync - state.replicas), default=None)
+        return delivery_failure(topic, BrokerError(error.name(), error.str()), worst)
+
+    def _process_batch(self, batch: ReplyBatch) -> None:
+        if batch.death is not None:
+            self.fail(f"the reply consumer died: {batch.death!r}; no replies could be received any more")
             return
-        for error in heard.errors:
-            self._consumer_error(error)
-        if heard.messages:
-            self._judge_all(heard.messages[:1], heard.watermark_ns)
-            self._judge_all(heard.messages[1:], heard.rest_ns)
-        self._watermark_ns = max(self._watermark_ns, heard.watermark_ns)
-        while self._failures and self._failures[0][1] <= heard.watermark_ns:
+        for error in batch.errors:
+            self._consumer_error(error, "")
+        # What failed before this batch was received failed before its replies: those received earlier were judged.
+        while self._failures and self._failures[0][1] <= batch.watermark_ns:
             exchange, reported_ns = self._failures.popleft()
-            ended = self.correlator.undelivered(exchange.correlation_id, reported_ns)
-            if ended is not None:
-                self._ended(ended)
-        for exchange in self.correlator.expire(heard.watermark_ns):
+            if self.correlator.undelivered(exchange, reported_ns):
+                self._ended(exchange)
+        if batch.messages:
+            self._judge_all(batch.messages[:1], batch.watermark_ns)
+            self._judge_all(batch.messages[1:], batch.rest_ns)
+        self._watermark_ns = max(self._watermark_ns, batch.watermark_ns)
+        for exchange in self.correlator.expire(batch.watermark_ns):
             exchange.consumer_disconnected = bool(self.disconnected_since_ns)
             self._ended(exchange)
 
     def _judge_all(self, messages: list[Any], received_ns: int) -> None:
-        id_of, match, recorder, to_wake = self._rule.of_reply, self.correlator.match, self._recorder, self._to_wake
-        plain = recorder.batch_matched
-        recorder.ledger.replies_read += len(messages)
+        recorder = self._recorder
+        id_of, match, to_wake = self._rule.of_reply, self.correlator.match, self._to_wake
+        batch_matched = recorder.batch_matched
+        recorder.took(messages)
         for message in messages:
             if message.error() is not None:
-                recorder.ledger.replies_read -= 1
-                self._consumer_error(message.error())
+                recorder.results.replies_read -= 1
+                self._consumer_error(message.error(), str(message.topic() or ""))
                 continue
             try:
                 correlation_id = id_of(message)
-            except Exception:  # a user's extractor
+            except (Exception, SystemError):  # a header name that is no UTF-8, or an extractor of the user's
+                message.set_headers([])  # a second look at such headers would end the process
                 correlation_id = None
             exchange = match(correlation_id, received_ns)
             if exchange is None:
                 self._judge(message, correlation_id, received_ns)
                 continue
             exchange.reply = message
-            if plain is not None and exchange.check is None:
-                plain(exchange)
-                if exchange.waiter is not None:
-                    to_wake.append(exchange.waiter)
+            if batch_matched is not None and exchange.validator is None:
+                batch_matched(exchange)
+                if exchange.wakeup is not None:
+                    to_wake.append(exchange.wakeup)
             else:
                 self._ended(exchange)
         if self.disconnected_since_ns:
-            logger.warning("the reply consumer hears a broker again")
-            self.disconnected_since_ns = 0
+            self.set_connected(True)
 
     def _judge(self, message: Any, correlation_id: bytes | None, received_ns: int) -> None:
         """A reply that is no plain match."""
@@ -219,48 +238,48 @@ class ExchangeEngine:
             self.correlator.malformed()
             self._recorder.unmatched(message, None)
             return
-        verdict, exchange, past = self.correlator.reply(correlation_id, received_ns)
+        verdict, exchange, ended = self.correlator.reply(correlation_id, received_ns)
         if exchange is not None:
             exchange.reply, exchange.late_ns, exchange.late_verdict = message, received_ns, verdict
             self._ended(exchange)
-        elif past is not None:
-            self._recorder.further(correlation_id, past, verdict, message, received_ns)
+        elif ended is not None:
+            self._recorder.later_reply(correlation_id, ended, verdict, message, received_ns)
         else:
+            if verdict is Verdict.FOREIGN and self._siblings and correlation_id.startswith(self._siblings):
+                self._recorder.results.of_siblings += 1
             self._recorder.unmatched(message, correlation_id)
 
     def _ended(self, exchange: Exchange) -> None:
         if exchange.outcome is Outcome.UNDELIVERED and not exchange.failure:
             exchange.failure = "not delivered"
         self._recorder.ended(exchange)
-        if exchange.waiter is not None:
-            self._to_wake.append(exchange.waiter)
+        if exchange.wakeup is not None:
+            self._to_wake.append(exchange.wakeup)
 
     def _wake(self) -> None:
         if self._to_wake:
             wake_all(self._to_wake[:])
             self._to_wake.clear()
 
-    def _consumer_error(self, error: Any) -> None:
-        if error.fatal():
-            self._fail(f"the reply consumer failed: {error.str()}")
-        elif error.code() == error._AUTO_OFFSET_RESET:  # noqa: SLF001 - its name
-            self._fail(f"replies were deleted before they were read ({error.str()}): raise the topic's retention")
-        elif error.code() == error._ALL_BROKERS_DOWN and not self.disconnected_since_ns:  # noqa: SLF001 - its name
-            self.disconnected_since_ns = perf_counter_ns()
-            logger.error(
-                "the reply consumer has lost every broker (%s): replies cannot be heard; timeouts from here on say so",
-                error.str(),
-            )
-        self._recorder.consumer_error(error.name())
+    def _consumer_error(self, error: Any, topic: str) -> None:
+        self._recorder.results.note(f"reply consumer: {error.name()}")
+        if error.code() in DOUBTFUL:
+            self.doubted.set()
+        elif error.fatal() or error.code() in FINAL:
+            self.fail(read_failure(topic or "the reply topic", BrokerError(error.name(), error.str())))
+
+    def _watch_consumer(self) -> None:
+        while True:
+            gevent.sleep(LOOK_S)
+            self._check_watermark()
 
     def _check_watermark(self) -> None:
-        """A watermark this old, with everything taken in that was handed over: the native thread is stuck."""
-        if perf_counter_ns() - self._watermark_ns > STUCK_NS and self.reply_batches.waiting:
-            return  # it is the hub that stood still: the next look will see
-        if perf_counter_ns() - self._watermark_ns > STUCK_NS and not self._fatal:
-            self._fail(f"the reply consumer is stuck: nothing heard from it for {STUCK_NS / 1e9:.0f} s")
-
-    def _fail(self, sentence: str) -> None:
-        if not self._fatal:
-            self._fatal = True
-            self._on_fatal(RunInvalid(sentence))
+        """Whether the native thread is stuck, or the exchange greenlet; twice, for a paused process is neither."""
+        old = perf_counter_ns() - self._watermark_ns > STUCK_NS
+        waiting = self.reply_batches.waiting
+        self._stuck_looks = self._stuck_looks + 1 if old and not waiting else 0
+        self._blocked_looks = self._blocked_looks + 1 if old and waiting else 0
+        if self._stuck_looks > 1:
+            self.fail(f"the reply consumer is stuck: nothing came from it for {STUCK_NS / 1e9:.0f} s")
+        if self._blocked_looks > BLOCKED_LOOKS:
+            self.fail(f"replies have waited for {BLOCKED_LOOKS} s to be judged: the exchange greenlet is blocked")

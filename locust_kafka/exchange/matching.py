@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from locust_kafka.core.traceparent import trace_id_of
+from locust_kafka.kafka.record import headers_of, record_headers
 
 Headers = Sequence[tuple[str, bytes | str | None]]
 Extractor = Callable[[bytes | None, bytes | None, Headers], bytes | None]
-"""(key, value, headers) → correlation id, or None when there is none."""
+"""(key, value, headers) → correlation id; None when there is none."""
+
+
+class Match(NamedTuple):
+    """Two extractors of a locustfile, for services that `--kafka-match` cannot describe.
+
+    Attributes:
+        request: (key, value, headers) of a request → its correlation id; None takes the trace id.
+        reply: the same of a reply; None for a reply without one.
+    """
+
+    request: Extractor
+    reply: Extractor
 
 
 def last_header(headers: Headers | None, name: str) -> bytes | None:
@@ -26,16 +39,18 @@ class Rule:
     """What identifies an exchange.
 
     Attributes:
-        text: as in `--kafka-match`.
+        text: as in `--kafka-match`, for messages.
         of_request: request → id.
         of_reply: reply message → id; None for one that has none.
         ours: whether ids are trace ids made here, so that an unknown one can be known to be ours by its prefix.
+        header: the header that carries the id, to be filled in where the user gives none; "" for no header.
     """
 
     text: str
     of_request: Extractor
     of_reply: Callable[[Any], bytes | None]
     ours: bool
+    header: str = ""
 
 
 def rule(text: str) -> Rule:
@@ -48,8 +63,17 @@ def rule(text: str) -> Rule:
         def of_header(_key: bytes | None, _value: bytes | None, headers: Headers) -> bytes | None:
             return last_header(headers, name)
 
-        return Rule(text, of_header, lambda reply: last_header(reply.headers(), name), ours=False)
+        return Rule(text, of_header, lambda reply: last_header(headers_of(reply), name), ours=False, header=name)
     return Rule(text, _trace_of_request, _trace_of_reply, ours=True)
+
+
+def rule_of(match: Match) -> Rule:
+    """The rule of a locustfile's two extractors."""
+
+    def of_reply(reply: Any) -> bytes | None:
+        return match.reply(reply.key(), reply.value(), record_headers(reply) or [])
+
+    return Rule("two extractors", match.request, of_reply, ours=False)
 
 
 def _trace_of_request(_key: bytes | None, _value: bytes | None, headers: Headers) -> bytes | None:
@@ -57,7 +81,7 @@ def _trace_of_request(_key: bytes | None, _value: bytes | None, headers: Headers
 
 
 def _trace_of_reply(reply: Any) -> bytes | None:
-    for name, value in reversed(reply.headers() or ()):
+    for name, value in reversed(headers_of(reply) or ()):
         if name == "traceparent":
             return trace_id_of(value)
     return None

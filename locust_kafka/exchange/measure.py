@@ -7,17 +7,16 @@ import time
 from collections.abc import Iterable
 from operator import sub
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from locust_kafka.core.books import Outcome
-from locust_kafka.core.legs import HALF_MS, MS, Clocks, Legs
+from locust_kafka.core.ended import EndedRequest
+from locust_kafka.core.legs import HALF_MS, MS, Clocks, Legs, RecordMetadata
 from locust_kafka.core.results import NameResults, RunResults
+from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.kafka.record import record_metadata
-
-if TYPE_CHECKING:
-    from locust_kafka.exchange.exchange import Exchange
 
 CREATE_TIME = (
     "the topics' stamps are not the brokers' own: set message.timestamp.type=LogAppendTime on both topics "
@@ -29,28 +28,28 @@ _MATCHED = Outcome.MATCHED
 
 
 class Measure:
-    """Tells complete exchanges: ended, and acknowledged or failed.
+    """Records complete exchanges: ended, and acknowledged or failed.
 
     Args:
-        ledger: where figures go.
+        results: where figures go.
     """
 
-    def __init__(self, ledger: RunResults) -> None:
+    def __init__(self, results: RunResults) -> None:
         self.clocks = Clocks()
         self.measure_from_ns = 0
         """ExchangeEngine that were to start before this are left out of the figures (warm-up)."""
-        self._ledger = ledger
+        self._results = results
 
-    def tell(self, batch: list[Exchange]) -> None:
+    def record(self, batch: list[Exchange]) -> None:
         """Record them."""
         measured = [x for x in batch if x.intended_ns >= self.measure_from_ns]
         for name, exchanges in by_name(measured).items():
-            self._tell_name(self._ledger.name(name), exchanges)
+            self._record_name(self._results.name(name), exchanges)
         if len(measured) < len(batch):  # the clocks are learnt from the warm-up too
             warm_up = [x for x in batch if x.intended_ns < self.measure_from_ns]
-            self._legs_of([x for x in warm_up if x.acked_ns and x.outcome is _MATCHED], None)
+            self._record_legs([x for x in warm_up if x.acked_ns and x.outcome is _MATCHED], None)
 
-    def legs(self, exchange: Exchange) -> Legs:
+    def legs_of(self, exchange: Exchange) -> Legs:
         """One exchange's legs."""
         sent_ns, acked_ns = exchange.sent_ns, exchange.acked_ns
         schedule_ns, ack_ns = sent_ns - exchange.intended_ns, acked_ns - sent_ns if acked_ns else None
@@ -65,34 +64,49 @@ class Measure:
                 service_ns = None if there is None else back - there
         return Legs(schedule_ns, request_ns, service_ns, reply_ns, ack_ns)
 
-    def conclude(self) -> None:
+    def legs_of_late(
+        self, topic: str, request: RecordMetadata, ended: EndedRequest, acked_ns: int, message: Any, received_ns: int
+    ) -> Legs:
+        """The legs of a late reply, whose exchange is only remembered."""
+        sent_ns = ended.sent_ns
+        there = self._on_our_clock(topic, request)
+        back = self._appended_ns(message.topic(), message)
+        return Legs(
+            sent_ns - ended.intended_ns,
+            None if there is None else there - sent_ns,
+            None if there is None or back is None else back - there,
+            None if back is None else received_ns - back,
+            acked_ns - sent_ns if acked_ns else None,
+        )
+
+    def finish(self) -> None:
         """Note how well the brokers' clocks are known, on the wall clock."""
         wall_ns = time.time_ns() - perf_counter_ns()
-        ledger = self._ledger
-        ledger.clocks = {
+        results = self._results
+        results.clocks = {
             "" if broker < 0 else str(broker): ((offset.ns - wall_ns) / MS, offset.width_ns / MS)
             for broker, offset in self.clocks.offsets().items()
         }
-        if not ledger.leg_count and not ledger.legs_unavailable and ledger.total.outcomes[_MATCHED]:
-            ledger.legs_unavailable = TOO_FEW
+        if not results.leg_count and not results.legs_unavailable and results.total.outcomes[_MATCHED]:
+            results.legs_unavailable = TOO_FEW
 
-    def _tell_name(self, entry: NameResults, exchanges: list[Exchange]) -> None:
+    def _record_name(self, entry: NameResults, exchanges: list[Exchange]) -> None:
         acked = [x for x in exchanges if x.acked_ns]
         entry.send.extend([x.acked_ns - x.sent_ns for x in acked])
         matched = [x for x in exchanges if x.outcome is _MATCHED]
         entry.e2e_matched.extend([x.ended_ns - x.intended_ns for x in matched])
-        if self._ledger.open_model:
+        if self._results.open_model:
             entry.schedule.extend([x.sent_ns - x.intended_ns for x in matched])
             entry.from_send.extend([x.ended_ns - x.sent_ns for x in matched])
-        self._legs_of([x for x in acked if x.outcome is _MATCHED], entry)
+        self._record_legs([x for x in acked if x.outcome is _MATCHED], entry)
 
-    def _legs_of(self, exchanges: list[Exchange], entry: NameResults | None) -> None:
+    def _record_legs(self, exchanges: list[Exchange], entry: NameResults | None) -> None:
         """Learn from matched and acknowledged exchanges what they say of the brokers' clocks, and record their legs."""
         for (there, back), group in self._by_leaders(exchanges).items():
             kinds, appended_ms = zip(*[x.delivery.timestamp() for x in group], strict=True)
             reply_kinds, replied_ms = zip(*[x.reply.timestamp() for x in group], strict=True)
             if {*kinds, *reply_kinds} != {TIMESTAMP_LOG_APPEND_TIME}:
-                self._ledger.legs_unavailable = CREATE_TIME
+                self._results.legs_unavailable = CREATE_TIME
                 continue
             sent, received = [x.sent_ns for x in group], [x.ended_ns for x in group]
             appended, replied = [ms * MS for ms in appended_ms], [ms * MS for ms in replied_ms]
@@ -100,11 +114,11 @@ class Measure:
             requests, replies = self.clocks.of(there), self.clocks.of(back)
             requests.bound(now_ns, _most(appended, [x.acked_ns for x in group]), _least(appended, sent) + MS)
             replies.bound(now_ns, _most(replied, received), _least(replied, sent) + MS)
-            at, back_at = requests.told, replies.told
+            at, back_at = requests.usable_offset, replies.usable_offset
             if entry is None or at is None or back_at is None:
                 continue
-            self._ledger.leg_count += len(group)
-            self._ledger.offset_uncertainty_ns += len(group) * max(at.width_ns, back_at.width_ns)
+            self._results.leg_count += len(group)
+            self._results.offset_uncertainty_ns += len(group) * max(at.width_ns, back_at.width_ns)
             out, home = HALF_MS - at.ns, back_at.ns - HALF_MS
             entry.request.extend([append + out - start for append, start in zip(appended, sent, strict=True)])
             apart = back_at.ns - at.ns
@@ -127,10 +141,11 @@ class Measure:
 
     def _appended_ns(self, topic: str, message: Any) -> int | None:
         """When a record was appended, on our clock; its stamp is a floor, so half a millisecond is added."""
-        if message is None:
-            return None
-        partition, _offset, append_ms = record_metadata(message)
-        offset = self.clocks.of(self.clocks.leader(topic, partition)).told
+        return None if message is None else self._on_our_clock(topic, record_metadata(message))
+
+    def _on_our_clock(self, topic: str, record: RecordMetadata) -> int | None:
+        partition, _offset, append_ms = record
+        offset = self.clocks.of(self.clocks.leader(topic, partition)).usable_offset
         return append_ms * MS + HALF_MS - offset.ns if append_ms and offset is not None else None
 
 

@@ -1,4 +1,4 @@
-"""librdkafka settings of our clients: the user's over ours, except what the books depend on."""
+"""librdkafka's settings for our clients: the user's over ours, except what the books depend on."""
 
 from __future__ import annotations
 
@@ -6,25 +6,58 @@ from typing import Any
 
 from locust_kafka.settings import Settings
 
+MIN_MESSAGE_TIMEOUT_S = 1.0
+MAX_IDEMPOTENT_IN_FLIGHT = 5
+_ALL_REPLICAS = (None, "all", "-1")
 
-def producer_config(settings: Settings, *, shared: bool) -> dict[str, Any]:
+
+def producer_config(settings: Settings, *, shared: bool, longest_timeout_s: float) -> dict[str, Any]:
     """For a request producer.
 
     `max.in.flight=1` with `linger.ms=0`: records gather while the last request is under way, as in the Java client:
     no delay when idle, full batches when busy.  `enable.idempotence`: the generator must make no duplicates itself.
-    `message.timeout.ms` lies a second before the reply timeout (librdkafka looks once a second): otherwise nothing
-    would ever be UNDELIVERED.
+    `message.timeout.ms` lies a second before the longest reply timeout (librdkafka looks once a second): otherwise
+    nothing would ever be UNDELIVERED; before a shorter one it would say so of records that still may arrive.
+
+    Args:
+        settings: the run's.
+        shared: whether all users of the process send with it.
+        longest_timeout_s: the longest reply timeout of the requests it will send.
     """
+    users = settings.client_config("producer")
     return {
-        "enable.idempotence": True,
+        "enable.idempotence": gives_up_idempotence(users) == "",
         "linger.ms": 0,
         "max.in.flight": 1,
-        "message.timeout.ms": max(1000, int(settings.reply_timeout_s * 1000) - 1000),
+        "message.timeout.ms": int(max(MIN_MESSAGE_TIMEOUT_S, longest_timeout_s - 1) * 1000),
         "queue.buffering.max.messages": 1_000_000 if shared else 10_000,
         "socket.nagle.disable": True,
         "log_level": 0,  # its lines would go to stderr from C; errors reach us through callbacks
-        **settings.client_config("producer"),
+        # Topics are looked for by a consumer: a producer's own look would create a misspelt one.
+        "allow.auto.create.topics": False,
+        **users,
     }
+
+
+def has_own_message_timeout(settings: Settings) -> bool:
+    """Whether the user has set how long a record may wait for its delivery: then we leave it alone."""
+    return "message.timeout.ms" in settings.client_config("producer")
+
+
+def gives_up_idempotence(config: dict[str, Any]) -> str:
+    """The setting of the user's that an idempotent producer cannot have; "" for none.
+
+    The reader of the file has put the names that librdkafka has two of into one form.
+    The Java client does the same: idempotence is its default, and gives way to `acks=1` unless it was asked for.
+    """
+    if "enable.idempotence" in config:
+        return ""
+    if config.get("acks") not in _ALL_REPLICAS:
+        return f"acks={config['acks']}"
+    if config.get("retries") == "0":
+        return "retries=0"
+    in_flight = str(config.get("max.in.flight", "1"))
+    return f"max.in.flight={in_flight}" if in_flight.isdigit() and int(in_flight) > MAX_IDEMPOTENT_IN_FLIGHT else ""
 
 
 def consumer_config(settings: Settings) -> dict[str, Any]:
@@ -42,3 +75,13 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
         # Topics are looked at before any produce, and a look must not create a misspelt one.
         "allow.auto.create.topics": False,
     }
+
+
+def probe_config(settings: Settings) -> dict[str, Any]:
+    """For the consumer that tries whether replies can be read: it is told when it has reached a partition's end."""
+    return {**consumer_config(settings), "enable.partition.eof": True, "fetch.wait.max.ms": 10}
+
+
+def cluster_config(settings: Settings) -> dict[str, Any]:
+    """For the consumer that asks about topics: it sees a log's end also where a transaction is open."""
+    return {**consumer_config(settings), "isolation.level": "read_uncommitted"}

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
-import time
+import json
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from gevent import monkey
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from locust_kafka.errors import NotReady
 from locust_kafka.hub.queue import HubQueue
 from locust_kafka.hub.thread import NativeThread
 
-_sleep = monkey.get_original("time", "sleep")
-
 POLL_S = 0.1
 BATCH = 1000
-READY_TIMEOUT_S = 10.0
+MOST_ERRORS = 100
+
+Partition = tuple[str, int]
+"""A topic and the number of a partition."""
 
 
 @dataclass(slots=True)
@@ -44,65 +43,52 @@ class ReplyBatch:
 
 
 class ReplyConsumer:
-    """Reads every partition of the reply topics from the end offsets at the time of `connect`.
+    """Reads every partition of the reply topics from the offsets that `assign` is given.
 
     Args:
-        config: librdkafka settings.
-        handover: where batches and watermarks go.
+        config: librdkafka's settings.
+        reply_batches: where batches and watermarks go.
+
+    Raises:
+        KafkaException: librdkafka refused a setting.
     """
 
-    def __init__(self, config: dict[str, Any], handover: HubQueue[ReplyBatch]) -> None:
+    def __init__(self, config: dict[str, Any], reply_batches: HubQueue[ReplyBatch]) -> None:
         self.next_deadline_ns: int | None = None
         """Set by the exchange greenlet: the thread wakes by then at the latest, so that timeouts are on time."""
-        self._errors: list[KafkaError] = []
-        self._consumer = Consumer({**config, "error_cb": self._errors.append})
-        self._bootstrap = config["bootstrap.servers"]
-        self._handover = handover
-        self._stopping = self._asking = False
+        self._errors: deque[KafkaError] = deque(maxlen=MOST_ERRORS)  # librdkafka repeats them 20 times a second
+        self._consumer = Consumer({
+            **config, "error_cb": self._errors.append, "stats_cb": self._take_statistics,
+            "statistics.interval.ms": 1000,
+        })  # fmt: skip
+        self._reply_batches = reply_batches
+        self._added: deque[list[TopicPartition]] = deque()
+        self._stopping = False
+        self._statistics = ""
         self._thread = NativeThread(self._listen, self._died)
 
-    def connect(self, request_topics: Iterable[str], reply_topics: Iterable[str]) -> None:
-        """Check that all topics exist and take the reply topics' end offsets.  Blocks: not for the hub.
+    def assign(self, ends: dict[Partition, int]) -> None:
+        """Take these partitions at these offsets; before `start`.
 
-        Partitions are assigned by hand, at explicit offsets, without a group: no rebalance can lose a reply, and
-        nothing produced after this call can be missed.
-
-        Raises:
-            NotReady: no broker answered or a topic was missing for 10 s.
+        They are assigned by hand, without a group: no rebalance can lose a reply.  The offsets are explicit, so nothing
+        that is produced later can be missed.
         """
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        while True:
-            try:
-                partitions = self._find_topics(sorted({*request_topics, *reply_topics}), sorted(set(reply_topics)))
-                self._consumer.assign(partitions)
-                return
-            except NotReady:
-                if time.monotonic() > deadline:
-                    raise
-            except KafkaException as error:
-                if time.monotonic() > deadline:
-                    raise NotReady(
-                        f"no Kafka broker answered at {self._bootstrap} within {READY_TIMEOUT_S:.0f} s "
-                        f"({error.args[0].str()}); start one (for example: locust-kafka broker) "
-                        "or name yours with --kafka-bootstrap"
-                    ) from error
-            self._consumer.poll(0.2)  # serves callbacks; nothing is assigned, so nothing can come
+        self._consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in ends.items()])
 
-    def leaders(self) -> dict[tuple[str, int], int]:
-        """Which broker leads which partition, as far as it is known now.  Blocks: not for the hub."""
-        self._asking = True  # the thread must not close what is in use here
-        try:
-            topics = {} if self._stopping else self._consumer.list_topics(timeout=3).topics
-        except KafkaException:  # no broker
-            return {}
-        finally:
-            self._asking = False
-        return {
-            (name, number): partition.leader
-            for name, topic in topics.items()
-            for number, partition in topic.partitions.items()
-            if partition.leader >= 0
-        }
+    def add(self, partitions: Iterable[Partition]) -> None:
+        """Read partitions that a reply topic has gained, from their start; from any thread."""
+        self._added.append([TopicPartition(topic, number, 0) for topic, number in partitions])
+
+    def has_broker(self) -> bool:
+        """Whether it was connected to a broker at librdkafka's last statistics, which come once a second.
+
+        confluent-kafka lets one thread at a time into a consumer, so it cannot be asked; and ALL_BROKERS_DOWN is an
+        event that nothing takes back.  True while nothing is known.
+        """
+        if not self._statistics:
+            return True
+        brokers = json.loads(self._statistics)["brokers"].values()
+        return any(broker["state"] == "UP" and broker["nodeid"] >= 0 for broker in brokers)
 
     def start(self) -> None:
         """Start to listen."""
@@ -113,21 +99,11 @@ class ReplyConsumer:
         self._stopping = True
         self._thread.join(POLL_S + 5)
 
-    def _find_topics(self, topics: list[str], reply_topics: list[str]) -> list[TopicPartition]:
-        found = self._consumer.list_topics(timeout=3).topics
-        for topic in topics:
-            if topic not in found or not found[topic].partitions:
-                near = difflib.get_close_matches(topic, found, n=1, cutoff=0.6)
-                hint = f"did you mean {near[0]!r}?" if near else "create it first"
-                raise NotReady(f"topic {topic!r} does not exist on {self._bootstrap}: {hint}")
-        wanted = [TopicPartition(topic, number) for topic in reply_topics for number in found[topic].partitions]
-        for partition in wanted:
-            partition.offset = self._consumer.get_watermark_offsets(partition, timeout=3)[1]
-        return wanted
-
     def _listen(self) -> None:
-        poll, consume, put = self._consumer.poll, self._consumer.consume, self._handover.put
+        poll, consume, put = self._consumer.poll, self._consumer.consume, self._reply_batches.put
         while not self._stopping:
+            while self._added:
+                self._consumer.incremental_assign(self._added.popleft())
             deadline = self.next_deadline_ns
             wait_s = POLL_S if deadline is None else (deadline - perf_counter_ns()) / 1e9
             first = poll(min(max(wait_s, 0.001), POLL_S))
@@ -136,14 +112,15 @@ class ReplyConsumer:
             rest_ns = perf_counter_ns()
             errors = []
             while self._errors:
-                errors.append(self._errors.pop(0))
+                errors.append(self._errors.popleft())
             put(ReplyBatch(received_ns, messages, rest_ns, errors))
         last = consume(BATCH * 100, 0)
         ended_ns = perf_counter_ns()
         put(ReplyBatch(ended_ns, last, ended_ns))
-        while self._asking:
-            _sleep(0.01)
         self._consumer.close()
 
+    def _take_statistics(self, statistics: str) -> None:
+        self._statistics = statistics
+
     def _died(self, death: BaseException) -> None:
-        self._handover.put(ReplyBatch(0, death=death))
+        self._reply_batches.put(ReplyBatch(0, death=death))

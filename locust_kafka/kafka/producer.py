@@ -1,7 +1,7 @@
-"""A request producer, and the native thread that hears its delivery delivery_reports.
+"""A request producer, and the native thread that serves its delivery reports.
 
 A true ack stamp needs a native thread in `poll`: `msg.latency()` runs until the report is *served*, and on the hub that
-may be much later.  Each producer has a thread of its own, blocked until there is something to hear: one thread that
+may be much later.  Each producer has a thread of its own, blocked until there is something to serve: one thread that
 sweeps over many would stamp late and never sleep.  (librdkafka itself has three threads for each.)
 The thread also owns the producer's end: one deleted with records outstanding loses them without a report.
 """
@@ -26,8 +26,8 @@ class Deliverable(Protocol):
     """What a delivery is noted on, in the producer's thread.
 
     Attributes:
-        delivery: the record as the broker has it.
-        acked_ns: when that was heard; set last, so that whoever sees it sees both.
+        delivery: the record as the broker has it, without its payload.
+        acked_ns: when its delivery report was served; set last, so that whoever sees it sees both.
         until_ack: whether somebody waits for it.
     """
 
@@ -40,12 +40,12 @@ T = TypeVar("T", bound=Deliverable)
 
 
 class DeliveryReport(NamedTuple, Generic[T]):
-    """What the hub must hear of: a delivery that somebody waits for, a failed one, or the thread's death.
+    """What the hub is told of: a delivery that somebody waits for, a failed one, the producer's or its thread's end.
 
     Attributes:
-        exchange: the request's exchange; None when this is the thread's own end.
-        error: why it was not delivered, or why the thread died; None when it was.
-        reported_ns: when it was heard.
+        exchange: the request's; None when this is about the producer itself.
+        error: why it was not delivered, or why the producer cannot go on; None when it was delivered.
+        reported_ns: when it was served.
     """
 
     exchange: T | None
@@ -53,19 +53,30 @@ class DeliveryReport(NamedTuple, Generic[T]):
     reported_ns: int
 
 
+class _Silent:
+    """Takes librdkafka's log lines."""
+
+    def log(self, _level: int, _text: str, *_arguments: object) -> None:
+        """Nothing: what matters comes as an error."""
+
+
 class RequestProducer(Generic[T]):
-    """One librdkafka producer with its ear.
+    """One librdkafka producer with its delivery-report thread.
 
     Args:
-        config: librdkafka settings.
-        delivery_reports: where what the hub must hear of goes.
+        config: librdkafka's settings.
+        delivery_reports: where what the hub is told of goes.
+        timeout_s: the longest reply timeout that its `message.timeout.ms` was made for.
 
     Raises:
         KafkaException: librdkafka refused a setting.
     """
 
-    def __init__(self, config: dict[str, Any], delivery_reports: HubQueue[DeliveryReport[T]]) -> None:
-        self._producer = Producer(config)
+    def __init__(self, config: dict[str, Any], delivery_reports: HubQueue[DeliveryReport[T]], timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.made_ns = perf_counter_ns()
+        # librdkafka would write of a fatal error to stderr by itself; it is reported as an error too.
+        self._producer = Producer({**config, "error_cb": self._error, "logger": _Silent()})
         self._produce = self._producer.produce
         self._delivery_reports = delivery_reports
         self._served_ns = 0
@@ -74,15 +85,13 @@ class RequestProducer(Generic[T]):
         self._thread = NativeThread(self._listen, lambda death: delivery_reports.put(DeliveryReport(None, death, 0)))
         self._thread.start()
 
-    def produce(
-        self, exchange: T, topic: str, value: bytes | str | None, key: bytes | str | None, headers: Headers
-    ) -> None:
-        """Produce, and note the delivery on `exchange`; from a greenlet.
+    def produce(self, exchange: T, topic: str, value: bytes | None, key: bytes | str | None, headers: Headers) -> None:
+        """Produce, and note the delivery on the exchange; from a greenlet.
 
         The hub is told only when somebody waits for it, or it failed: waking it costs more than the note.
 
         Args:
-            exchange: the request's exchange.
+            exchange: the request's.
             topic: where it goes.
             value: of the record.
             key: of the record.
@@ -94,10 +103,13 @@ class RequestProducer(Generic[T]):
         """
         if self._stopping:
             raise BufferError("the run is over")  # the user finds its exchange ended when it tries again
-        self._produce(topic, value, key, -1, partial(self._delivery_callback, exchange), None, 0, headers)
+        # By keyword: whoever wraps this class (ddtrace, OpenTelemetry) looks for `headers` by name.
+        self._produce(
+            topic=topic, value=value, key=key, on_delivery=partial(self._delivery_callback, exchange), headers=headers
+        )
 
     def retire(self) -> None:
-        """Its user is gone: the thread hears what is outstanding, lets the producer go, and ends."""
+        """Its user is gone: the thread serves what is outstanding, lets the producer go, and ends."""
         self._retired = True
 
     def stop(self) -> None:
@@ -119,11 +131,16 @@ class RequestProducer(Generic[T]):
         if not at_ns:
             at_ns = self._served_ns = perf_counter_ns()
         if error is None:
+            message.set_value(None)  # the payload may be large, and nobody needs it any more
             exchange.delivery = message
             exchange.acked_ns = at_ns
             if not exchange.until_ack:
                 return
         self._delivery_reports.put(DeliveryReport(exchange, error, at_ns))
+
+    def _error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._delivery_reports.put(DeliveryReport(None, error, perf_counter_ns()))
 
     def _listen(self) -> None:
         producer, poll = self._producer, self._producer.poll

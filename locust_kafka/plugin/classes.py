@@ -1,16 +1,27 @@
-"""Locust's user classes that are ours, and what they say of the settings."""
+"""Locust's user classes that are ours, and what their attributes say: they go before the options."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from locust_kafka.errors import SettingsError
-from locust_kafka.settings import Settings, rate
+from locust_kafka.settings import MAX_TIMEOUT_S, Settings, number, one_of, rate, same_cluster, topic
 
 if TYPE_CHECKING:
     from locust_kafka.plugin.user import KafkaUser
+
+OWN, SHARED = "own", "shared"
+
+
+class ClassSettings(NamedTuple):
+    """What holds for the users of one class."""
+
+    request_topic: str
+    reply_topic: str
+    reply_timeout_s: float
+    shared_producer: bool
 
 
 def kafka_users(user_classes: Iterable[Any]) -> list[type[KafkaUser]]:
@@ -20,21 +31,87 @@ def kafka_users(user_classes: Iterable[Any]) -> list[type[KafkaUser]]:
     return [c for c in user_classes if issubclass(c, KafkaUser)]
 
 
-def settings_for(settings: Settings, user_classes: Iterable[type[KafkaUser]]) -> Settings:
-    """The settings with the class attributes over the options.
+def class_settings(settings: Settings, user_class: type[KafkaUser]) -> ClassSettings:
+    """One class's attributes over the settings.
 
     Raises:
-        SettingsError: the classes name several clusters, or several rates, or one that is none.
+        SettingsError: an attribute was refused.
     """
-    brokers = {c.bootstrap for c in user_classes if c.bootstrap}
-    if len(brokers) > 1 or (any(not c.bootstrap for c in user_classes) and brokers - {settings.bootstrap}):
-        named = ", ".join(sorted(brokers | {settings.bootstrap}))
-        raise SettingsError(f"the user classes name several clusters ({named}): a run has one; use one run for each")
-    rates = {str(c.rate) for c in user_classes if c.rate is not None}
+    name = user_class.__name__
+    request_topic, reply_topic, timeout_s = user_class.request_topic, user_class.reply_topic, user_class.reply_timeout
+    return ClassSettings(
+        settings.request_topic if request_topic is None else topic(request_topic, f"{name}.request_topic"),
+        settings.reply_topic if reply_topic is None else topic(reply_topic, f"{name}.reply_topic"),
+        settings.reply_timeout_s
+        if timeout_s is None
+        else number(timeout_s, f"{name}.reply_timeout", 0.001, MAX_TIMEOUT_S),
+        one_of(user_class.producers, f"{name}.producers", OWN, SHARED) == SHARED,
+    )
+
+
+def settings_for(settings: Settings, user_classes: Iterable[type[KafkaUser]]) -> Settings:
+    """The settings with all class attributes over the options.
+
+    Raises:
+        SettingsError: an attribute was refused, a class has no task, the classes name several clusters or rates, or a
+            topic is used for requests and for replies.
+    """
+    classes = list(user_classes)
+    each = [class_settings(settings, user_class) for user_class in classes]
+    for user_class in classes:
+        if not user_class.tasks:
+            raise SettingsError(
+                f"the user class {user_class.__name__} has no task to run: decorate a method with @task"
+                " (or look whether --tags leaves any)"
+            )
+    settings = _one_cluster(settings, classes)
+    rates = {str(user_class.rate): user_class for user_class in classes if user_class.rate is not None}
     if len(rates) > 1:
-        raise SettingsError(f"the user classes name several rates ({sorted(rates)}): a run has one")
+        raise SettingsError(f"the user classes name several rates ({', '.join(sorted(rates))}): a run has one")
+    requests = frozenset(one.request_topic for one in each) or settings.request_topics
+    replies = frozenset(one.reply_topic for one in each) or settings.reply_topics
+    refuse_same_topic(requests, replies)
     return replace(
         settings,
-        bootstrap=brokers.pop() if brokers else settings.bootstrap,
-        rate=rate("rate", rates.pop()) if rates else settings.rate,
+        rate=rate(next(iter(rates.values())).rate, f"{next(iter(rates.values())).__name__}.rate")
+        if rates
+        else settings.rate,
+        request_topics=requests,
+        reply_topics=replies,
+        longest_timeout_s=max((one.reply_timeout_s for one in each), default=settings.reply_timeout_s),
     )
+
+
+def refuse_same_topic(requests: Iterable[str], replies: Iterable[str]) -> None:
+    """Refuse to send to a topic that is read for replies: every request would be taken for its own reply.
+
+    Raises:
+        SettingsError: a topic is in both.
+    """
+    both = sorted(set(requests) & set(replies))
+    if both:
+        raise SettingsError(
+            f"the topic {both[0]!r} is used for requests and for replies: each request would be read as its own reply; "
+            "use two topics"
+        )
+
+
+def _one_cluster(settings: Settings, classes: list[type[KafkaUser]]) -> Settings:
+    named = {user_class.__name__: user_class.bootstrap for user_class in classes if user_class.bootstrap is not None}
+    for name, servers in named.items():
+        if not isinstance(servers, str) or not servers.strip():
+            raise SettingsError(f"{name}.bootstrap {servers!r} names no broker: give host:port,...")
+    first = next(iter(named), None)
+    if first is None:
+        return settings
+    servers = named[first]
+    others = [f"{other} by {name}.bootstrap" for name, other in named.items() if not same_cluster(other, servers)]
+    given = settings.bootstrap_source != "the default"
+    if (given or len(named) < len(classes)) and not same_cluster(settings.bootstrap, servers):
+        others.append(f"{settings.bootstrap} by {settings.bootstrap_source}")
+    if others:
+        raise SettingsError(
+            f"several clusters are named: {servers} by {first}.bootstrap and {', '.join(others)}; "
+            "a run has one: use one run for each"
+        )
+    return replace(settings, bootstrap=servers, bootstrap_source=f"{first}.bootstrap")

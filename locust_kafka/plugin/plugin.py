@@ -1,4 +1,4 @@
-"""Locust's events, and what we do at each.  One plugin a process; the master's part is in `distributed.py`.
+"""Locust's events, and what the plugin does at each.  One plugin an environment.
 
 Before the fork, for `--list`, and on the master there is no Kafka client and no thread.
 """
@@ -8,35 +8,35 @@ from __future__ import annotations
 import atexit
 import logging
 import sys
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import gevent
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 
 from locust_kafka.core.results import RunResults
-from locust_kafka.errors import (
-    EXIT_BOTTLENECK,
-    EXIT_INVALID,
-    EXIT_NOT_STARTED,
-    KafkaPluginError,
-    RunInvalid,
-    SettingsError,
-)
+from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
+from locust_kafka.exchange.matching import Match
+from locust_kafka.plugin import messages as m
 from locust_kafka.plugin.classes import kafka_users, settings_for
-from locust_kafka.plugin.distributed import MasterSide, WorkerSide
+from locust_kafka.plugin.compat import listen_first, untested
+from locust_kafka.plugin.ending import Ending
+from locust_kafka.plugin.master import MasterSide
+from locust_kafka.plugin.options import LocustOptions, say_notes, warn_of_kubernetes
 from locust_kafka.plugin.rows import LocustRows
-from locust_kafka.report import summary
-from locust_kafka.report.exchange_log import numbered
+from locust_kafka.plugin.task_errors import TaskErrors
+from locust_kafka.plugin.worker import WorkerSide
 from locust_kafka.run.run import Run
-from locust_kafka.settings import DEFAULTS, FAIL, OPTIONS, Settings, parse
-from locust_kafka.telemetry import prometheus as metrics
+from locust_kafka.run.spec import RunSpec
+from locust_kafka.settings import Given, Settings, parse
+from locust_kafka.telemetry import prometheus
 
 logger = logging.getLogger("locust_kafka")
 
 
 class Plugin:
-    """Everything of ours in one Locust process.
+    """Everything of ours in one Locust environment.
 
     Args:
         environment: Locust's.
@@ -45,21 +45,25 @@ class Plugin:
         SettingsError: an option was refused.
     """
 
-    instance: Plugin | None = None
+    _instances: ClassVar[WeakKeyDictionary[Environment, Plugin]] = WeakKeyDictionary()
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
-        self.exit_code = 0
-        """Our part of the process's exit code; 0 leaves it to Locust."""
         self._run: Run | None = None
-        self._last: RunResults | None = None
+        self._runs = 0
         self._quitting = False
-        settings = parse(self._options())
-        settings_for(settings, kafka_users(environment.user_classes))  # refused now rather than at the start
-        self._frozen = {option.dest: self._options().get(option.dest) for option in OPTIONS if option.frozen}
         runner = environment.runner
+        self._options = LocustOptions(
+            environment, is_master=isinstance(runner, MasterRunner), is_worker=isinstance(runner, WorkerRunner)
+        )
+        warn_of_kubernetes()
+        for name in untested():
+            logger.warning("%s is newer than the version that locust-kafka was tested with", name)
+        settings = self._settings()  # refused now rather than at the start
+        self._ending = Ending(settings)
         self.master = MasterSide(runner, self._not_started) if isinstance(runner, MasterRunner) else None
         self.worker = WorkerSide(runner, self) if isinstance(runner, WorkerRunner) else None
+        self._task_errors = TaskErrors(environment)
         events = environment.events
         events.test_start.add_listener(self._test_start)
         events.test_stopping.add_listener(self._test_stopping)
@@ -67,17 +71,24 @@ class Plugin:
         events.reset_stats.add_listener(self._reset_stats)
         events.quitting.add_listener(self._on_quitting)
         events.quit.add_listener(self._on_quit)
+        # Before Locust's own: a batch is merged before Locust reports or clears.
+        listen_first(events.report_to_master, self._report_to_master)
+        listen_first(events.spawning_complete, self._spawning_complete)
         if settings.metrics_port is not None and self.worker is None:
-            metrics.serve(settings.metrics_port, self.master.ledger if self.master is not None else self._ledger)
-        Plugin.instance = self
+            prometheus.serve(settings.metrics_port, self.master.results if self.master is not None else self._results)
+        Plugin._instances[environment] = self
         atexit.register(self._at_exit)
 
     @classmethod
     def of(cls, environment: Environment) -> Plugin:
         """The plugin of an environment; made here for one that was built by hand, without Locust's `init` event."""
-        if cls.instance is None or cls.instance.environment is not environment:
-            return cls(environment)
-        return cls.instance
+        plugin = cls._instances.get(environment)
+        return cls(environment) if plugin is None else plugin
+
+    @classmethod
+    def all(cls) -> list[Plugin]:
+        """Those of all environments in this process."""
+        return list(cls._instances.values())
 
     def current_run(self) -> Run:
         """The run that users belong to; begun here when no `test_start` was fired."""
@@ -88,62 +99,32 @@ class Plugin:
             sys.exit(EXIT_NOT_STARTED)  # run_single_user: there is no runner to stop
         return self._run
 
-    def report_to_master(self, data: dict[str, Any]) -> None:
-        """Worker: what goes along with each of Locust's reports."""
-        if self._run is not None and self.worker is not None:
-            self._run.recorder.flush()
-            data["locust_kafka"] = self._run.wire()
-
-    @property
-    def run_id(self) -> str:
-        """The run's name, from the master."""
-        return str(self._options().get("kafka_run_id", ""))
+    def worker_run(self) -> Run | None:
+        """The run of this process."""
+        return self._run
 
     def set_rate(self, rate: float) -> None:
         """Open model: so many arrivals a second in total from now on, in this run and in the next."""
-        self._options()["kafka_rate"] = f"{rate:.6f}"
+        self._options.values["kafka_rate"] = f"{rate:.6f}"
         if self.master is not None:
             self.master.set_rate(rate)
+        elif self._run is not None and self.worker is not None:
+            self.worker.ask_for_rate(self._run, rate)
         elif self._run is not None:
             self._run.set_rate(rate)
-
-    def set_share(self, share: float) -> None:
-        """Worker: its part of the total rate has changed."""
-        if self._run is not None:
-            self._run.set_share(share)
 
     def reset(self, since: str) -> None:
         """Locust's rows begin anew: so do the latency series.  The books never do."""
         if self._run is not None:
-            self._run.recorder.flush()
-            self._run.recorder.reset_latencies(since)
-            if self._run.check is not None:
-                self._run.check.reset()
+            self._run.recorder.reset(since)
+            if self._run.self_check is not None:
+                self._run.self_check.reset()
 
-    def finish_run(self, *, cut: bool = False) -> Run | None:
-        """Drain, settle and close the run of this process, if it has one."""
-        run = self._run
-        if run is not None and cut:
-            run.cut()
-        if run is not None:
-            run.finish()
-        return run
-
-    def _ledger(self) -> RunResults | None:
-        return self._run.ledger if self._run is not None else None
-
-    def _options(self) -> dict[str, Any]:
-        parsed = self.environment.parsed_options
-        return vars(parsed) if parsed is not None else {}
+    def _results(self) -> RunResults | None:
+        return self._run.results if self._run is not None else None
 
     def _settings(self) -> Settings:
-        options = self._options()
-        for dest, value in self._frozen.items():
-            # The web UI can set any option by a POST; what was frozen at the start is put back.  A worker that was
-            # given none of its own takes the master's.
-            if self.worker is None or (value not in ("", None) and value != DEFAULTS[dest]):
-                options[dest] = value
-        return settings_for(parse(options), kafka_users(self.environment.user_classes))
+        return settings_for(self._options.load(), kafka_users(self.environment.user_classes))
 
     def _test_start(self, **_kwargs: Any) -> None:
         if self.master is not None:
@@ -155,36 +136,55 @@ class Plugin:
             run = self._run = self._begin(run)
         run.await_started()
         if run.failure is not None and self.worker is None and self.environment.runner is not None:
-            gevent.sleep(1e9)  # no user may start: this greenlet is killed by the quit that is under way
+            raise gevent.GreenletExit  # no user may start: this ends the greenlet that was about to make them
 
-    def _begin(self, after: Run | None) -> Run:
-        problem: KafkaPluginError | None = None
+    def _begin(self, previous: Run | None) -> Run:
+        refusal: KafkaPluginError | None = None
         try:
             settings = self._settings()
         except SettingsError as error:
-            problem, settings = error, parse({})
-        if after is not None:
-            after.recorder.statistics.disconnect()
-        share, phase, log_path = 1.0, 0.0, settings.exchange_log
+            refusal, settings = error, parse({"kafka_tuning": Given("off", "")})
+        if previous is not None:
+            previous.recorder.rows.disconnect()
+        self._runs += 1
+        self._ending.begin(settings, self._runs, is_worker=self.worker is not None)
+        share = 1.0
         if self.worker is not None:
-            share = 1 / max(1, int(self._options().get("kafka_worker_count", 1)))
-            phase = self.worker.index * share % 1.0
-            log_path = numbered(log_path, self.worker.index) if log_path else ""
-        run = Run(
-            settings, LocustRows(self.environment), kafka_users(self.environment.user_classes), share, phase,
-            log_path, self._run_failed, after, problem,
+            share = 1 / max(1, int(self._options.values.get("kafka_worker_count") or 1))
+        spec = RunSpec(
+            settings, self._match(), self._run_id(), share,
+            self._ending.log_path(None if self.worker is None else self.worker.index), self.worker is None,
         )  # fmt: skip
-        run.name = self.run_id
-        return run
+        return Run(spec, LocustRows(self.environment), self._opened, self._run_failed, previous, refusal)
+
+    def _match(self) -> Match | None:
+        given = {user_class.match for user_class in kafka_users(self.environment.user_classes)} - {None}
+        return next(iter(given), None)
+
+    def _run_id(self) -> str:
+        return str(self._options.values.get("kafka_run_id") or "") if self.worker is not None else ""
+
+    def _opened(self) -> None:
+        run = self._run
+        if run is None or run.connection is None:
+            return
+        say_notes(self._options.values, run.settings)
+        self._ending.announce(run.settings, run.connection.view)
+        if self.worker is not None:
+            self.worker.opened(run)
 
     def _start_master(self, master: MasterSide) -> None:
         try:
-            self._settings()
+            settings = self._settings()
         except SettingsError as error:
+            self._runs += 1
+            self._ending.begin(self._ending.settings, self._runs, is_worker=False)
             self._not_started(error)
-            gevent.sleep(1e9)  # killed by the quit that is under way
-        master.begin(self._options())
-        self._last = None
+            raise gevent.GreenletExit from None  # no user may start
+        classes = frozenset(user_class.__name__ for user_class in kafka_users(self.environment.user_classes))
+        master.begin(self._options.values, settings.rate, classes)
+        self._runs += 1
+        self._ending.begin(settings, self._runs, is_worker=False)
 
     def _test_stopping(self, **_kwargs: Any) -> None:
         if self._run is not None:
@@ -194,33 +194,19 @@ class Plugin:
 
     def _test_stop(self, **_kwargs: Any) -> None:
         if self.master is not None:
-            ledger = self.master.finish()
-            if ledger is not None:
-                self._conclude(ledger)
-            self.master.rest()
-            return
-        run = self.finish_run()
-        if run is None:
-            return
-        if self.worker is not None:
-            self.worker.done(run)
-        elif run.ledger is not self._last and run.began:
-            self._conclude(run.ledger)
+            results = self.master.finish()
+            if results is not None:
+                self._conclude(results)
+            self.master.run_finished()
+        elif self._run is not None and self.worker is not None:
+            self.worker.locust_stopped(self._run)
+        elif self._run is not None:
+            self._run.finish()
+            if self._run.began:
+                self._conclude(self._run.results)
 
-    def _conclude(self, ledger: RunResults) -> None:
-        self._last = ledger
-        for sentence in ledger.invalid:
-            logger.error("invalid run: %s", sentence)
-        path = self._frozen.get("kafka_summary")
-        written = not path or summary.write(ledger, str(path))
-        if ledger.invalid or not written:
-            self.exit_code = self.exit_code or EXIT_INVALID
-        for sentence in ledger.bottleneck:
-            logger.error("invalid run: the generator was the bottleneck: %s", sentence)
-        if ledger.bottleneck and self._settings().self_check == FAIL:
-            self.exit_code = self.exit_code or EXIT_BOTTLENECK
-        if not self._options().get("headless"):
-            summary.show(ledger)
+    def _conclude(self, results: RunResults) -> None:
+        self._ending.conclude(results, show=not self._options.values.get("headless"))
 
     def _reset_stats(self, **_kwargs: Any) -> None:
         since = "since the statistics were reset"
@@ -228,26 +214,43 @@ class Plugin:
             self.master.reset(since)
         self.reset(since)
 
+    def _spawning_complete(self, **_kwargs: Any) -> None:
+        if self.environment.reset_stats:
+            self.reset("since all users had started")
+
+    def _report_to_master(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        run = self._run
+        if run is None or self.worker is None:
+            return
+        run.recorder.flush()
+        results = run.results.to_wire(latencies=run.settings.metrics_port is not None)
+        data[m.Report.type] = m.Report(run.spec.run_id, results).to_wire()
+
     def _run_failed(self, error: KafkaPluginError) -> None:
         if self.worker is not None:
             logger.error("%s", error)
-            self.worker.failed(error)
+            self.worker.failed(self._run_id(), error)
         else:
             self._not_started(error)
 
     def _not_started(self, error: KafkaPluginError) -> None:
         """A run could not begin, or not go on: say so, set the exit code, stop from a greenlet of its own."""
-        invalid = isinstance(error, RunInvalid)
-        logger.error("%s: %s", "the run is invalid and stops" if invalid else "the run cannot begin", error)
-        self.exit_code = EXIT_INVALID if invalid else EXIT_NOT_STARTED
+        self._ending.fail(error)
         runner = self.environment.runner
         if runner is None:
             return
         if self.environment.web_ui is not None:
             runner.log_exception("locust-kafka", str(error), "")
-            gevent.spawn(runner.stop)
+            gevent.spawn(runner.stop if isinstance(error, RunInvalid) else self._stop_refused)
         else:
             gevent.spawn(runner.quit)
+
+    def _stop_refused(self) -> None:
+        """A start that was refused in the web UI: back to where the next one can be given."""
+        runner = self.environment.runner
+        assert runner is not None
+        runner.stop()
+        runner.update_state(STATE_STOPPED)
 
     def _on_quitting(self, **_kwargs: Any) -> None:
         """Locust computes its exit code right after this event: what a stop has to say must be said in here."""
@@ -259,21 +262,22 @@ class Plugin:
         except KeyboardInterrupt:  # a second Ctrl-C, while we drain
             self._cut()
             self._stop()
-        if self.exit_code:
-            self.environment.process_exit_code = self.exit_code
+        if self._ending.exit_code:
+            self.environment.process_exit_code = self._ending.exit_code
 
     def _stop(self) -> None:
         runner = self.environment.runner
+        if runner is None:
+            return
         if self.master is not None:
-            runner.stop(send_stop_to_client=False)  # type: ignore[union-attr, call-arg] # a master's
+            runner.stop(send_stop_to_client=False)  # type: ignore[call-arg] # a master's
             self._test_stop()
-        elif self.worker is not None:
-            run = self.finish_run()
-            if run is not None:
-                self.worker.done(run)
-        elif runner is not None:
-            runner.stop()
+            return
+        runner.stop()
+        if self.worker is None:
             self._test_stop()
+        elif self._run is not None:
+            self.worker.finish(self._run, quitting=True)
 
     def _cut(self) -> None:
         logger.warning("cutting the drain short: what is pending is UNFINISHED")
@@ -283,10 +287,9 @@ class Plugin:
             self.master.cut()
 
     def _on_quit(self, **_kwargs: Any) -> None:
-        if self._last is not None and self._options().get("headless"):
-            summary.show(self._last)
+        self._ending.last_words(show=bool(self._options.values.get("headless")))
 
     def _at_exit(self) -> None:
         if self._run is not None and self._run.is_open:
             self._run.abandon()
-            self._conclude(self._run.ledger)
+            self._conclude(self._run.results)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 
 from locust_kafka.core.books import Outcome
 from locust_kafka.exchange.exchange import Exchange
-
-if TYPE_CHECKING:
-    from locust_kafka.exchange.recorder import Recorder
-
+from locust_kafka.exchange.observer import Failure
+from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.validation import failure_of
+from locust_kafka.kafka.record import record_headers
 
 _MATCHED = Outcome.MATCHED
+# How a task says what is to happen next: they say nothing about the reply.
+_LOCUSTS_OWN = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser)
 
 
 class Reply:
@@ -51,17 +55,17 @@ class Reply:
 
     @property
     def headers(self) -> list[tuple[str, bytes | None]]:
-        """The reply's headers, (name, value) pairs."""
-        return (self._message.headers() or []) if self._message is not None else []
+        """The reply's headers, (name, value) pairs; none when a name among them is no UTF-8."""
+        return (record_headers(self._message) or []) if self._message is not None else []
 
     @property
     def latency_ms(self) -> float:
-        """From the (intended) start to the end of the exchange."""
+        """Milliseconds from the (intended) start to the end of the exchange."""
         return self._exchange.latency_ns / 1e6
 
     @property
     def trace_id(self) -> str:
-        """By which the exchange can be found in a trace store."""
+        """The id, 32 hex digits, by which the exchange can be found in a trace store."""
         return self._exchange.trace_id.decode()
 
     def __bool__(self) -> bool:
@@ -74,12 +78,14 @@ class Reply:
 class CheckedReply(Reply):
     """A reply in a `with` block (`catch_response=True`): the block decides about the row, at its end."""
 
-    __slots__ = ("_failure", "_recorder")
+    __slots__ = ("_failure", "_recorder", "_reported")
 
     def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
         super().__init__(exchange)
         self._recorder = recorder
-        self._failure = recorder.failure_of(exchange)
+        self._failure: Failure = failure_of(exchange) or recorder.validators.error_of(exchange)
+        self._reported = False
+        recorder.results.rows_unreported += 1
 
     def failure(self, why: Exception | str) -> None:
         """Mark the row failed; the books still say MATCHED, and count it as rejected."""
@@ -95,11 +101,15 @@ class CheckedReply(Reply):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        # A failed assertion in the block is a failed check; a kill (not an Exception) says nothing about the reply.
+        # A failed assertion in the block is a failed check; a kill (not an Exception), or a task that says what is to
+        # happen next, says nothing about the reply.
         checked = isinstance(error, AssertionError)
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, _LOCUSTS_OWN):
             self._failure = (str(error) or "assertion failed") if checked else error
-        self._recorder.report(self._exchange, self._failure)
+        if not self._reported:
+            self._reported = True
+            self._recorder.results.rows_unreported -= 1
+            self._recorder.report(self._exchange, self._failure)
         return checked
 
 
@@ -108,8 +118,8 @@ class Sent:
 
     Attributes:
         ok: True when acknowledged, False when undelivered (or timed out before the ack), None when not waited for.
-        trace_id: of the exchange, which goes on.
-        latency_ms: from produce() to the ack; None without one.
+        trace_id: of the exchange, which goes on; 32 hex digits.
+        latency_ms: milliseconds from produce() to the ack; None without one.
     """
 
     __slots__ = ("latency_ms", "ok", "trace_id")

@@ -1,33 +1,34 @@
 """Locust's own rows: one per exchange, merged in batches.
 
 `events.request.fire` costs about 5 µs each.  As long as nobody but Locust's own statistics listens, results are
-gathered in fresh `StatsEntry` objects and merged a few times a second, the way the master merges its workers.
+gathered in fresh `StatsEntry` objects and merged a few times a second, the way the master merges its workers.  When
+somebody listens, each row is fired as an event, in a greenlet of its own: a listener may take its time.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
 
-from locust import stats as locust_stats
+import gevent
+from gevent.event import Event
 from locust.env import Environment
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 from locust.stats import StatsEntry, StatsError
 
-if TYPE_CHECKING:
-    from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.core.books import Outcome
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.observer import Failure
+from locust_kafka.plugin.compat import bucket, is_heard_elsewhere
 
 logger = logging.getLogger("locust_kafka")
 
 METHOD = "E2E"
 SECOND_NS = 1_000_000_000
-FLUSH_S = 0.25
 
-Failure = Exception | str | None
+_MATCHED = Outcome.MATCHED
 
 
 class _Row:
@@ -55,38 +56,30 @@ class LocustRows:
         self._environment = environment
         self._rows: dict[str, _Row] = {}
         self._errors: dict[tuple[str, str], StatsError] = {}
+        self._to_fire: deque[tuple[Exchange, Failure]] = deque()
+        self._fire = Event()
+        self._firer: gevent.Greenlet | None = None
         self._disconnected = False
         self.listened = False
         """Whether anybody but Locust's own statistics listens to `request`: then each row is an event of its own."""
 
-    def refresh_listeners(self) -> None:
-        """Find out who listens now."""
-        # Locust's runner adds its one listener when it is made; `run_single_user` has no runner.
-        handlers = self._environment.events.request._handlers  # noqa: SLF001 - there is no public way to ask
-        self.listened = not (len(handlers) == 1 and _is_locusts_own(handlers[0]))
-
-    def result(
-        self,
-        name: str,
-        latency_ns: int,
-        length: int,
-        failure: Failure,
-        context: Mapping[str, Any],
-        response: Any,
-    ) -> None:
-        """One row's worth: an exchange that ended now."""
+    def result(self, exchange: Exchange, failure: Failure) -> None:
+        """The row of one ended exchange."""
         if self.listened:
-            self._fire_singly(name, latency_ns / 1e6, length, failure, context, response)
+            if not self._disconnected:
+                self._to_fire.append((exchange, failure))
+                self._fire.set()
             return
-        row = self._row(name)
-        row.last = time.time()
-        row.latencies.append(latency_ns)
-        row.seconds.append(int(row.last))
-        row.length += length
+        row = self._row(exchange.name)
+        at_ns = exchange.ended_ns + time.time_ns() - perf_counter_ns()
+        row.last = max(row.last, at_ns / SECOND_NS)
+        row.latencies.append(exchange.latency_ns)
+        row.seconds.append(at_ns // SECOND_NS)
+        row.length += len(exchange.reply) if exchange.outcome is _MATCHED else 0
         if failure is not None:
             row.failures += 1
-            row.fails_at[int(row.last)] += 1
-            self._count_error(name, failure)
+            row.fails_at[at_ns // SECOND_NS] += 1
+            self._count_error(exchange.name, failure)
 
     def matched(self, name: str, exchanges: list[Exchange]) -> None:
         """Rows of many exchanges that were matched, and not looked at by the user's code."""
@@ -105,13 +98,13 @@ class LocustRows:
 
     def flush(self) -> None:
         """Merge what was gathered into Locust's statistics."""
-        self.refresh_listeners()
+        self._refresh_listeners()
         rows, self._rows = self._rows, {}
-        for name, row in rows.items():
-            self._merge(name, row)
         errors, self._errors = self._errors, {}
         if self._disconnected:
             return
+        for name, row in rows.items():
+            self._merge(name, row)
         stats = self._environment.stats
         for error in errors.values():
             key = StatsError.create_key(error.method, error.name, error.error)
@@ -120,9 +113,25 @@ class LocustRows:
             existing.first_seen = existing.first_seen or error.first_seen
             existing.last_seen = error.last_seen
 
+    def close(self, patience_s: float) -> int:
+        """Merge the last; wait for listeners so long at most (s).  How many rows they have not taken."""
+        self.flush()
+        if self._firer is not None:
+            with gevent.Timeout(patience_s, False):
+                while self._to_fire:
+                    gevent.sleep(0.01)
+            self._firer.kill(block=False)
+        return len(self._to_fire)
+
     def disconnect(self) -> None:
-        """A new run has cleared Locust's rows: what this one still has is not theirs."""
+        """A new run has cleared Locust's rows: what is still to come is not theirs."""
         self._disconnected = True
+        self._to_fire.clear()
+
+    def _refresh_listeners(self) -> None:
+        self.listened = is_heard_elsewhere(self._environment)
+        if self.listened and self._firer is None:
+            self._firer = gevent.spawn(self._fire_all)
 
     def _row(self, name: str) -> _Row:
         row = self._rows.get(name)
@@ -132,8 +141,6 @@ class LocustRows:
 
     def _merge(self, name: str, row: _Row) -> None:
         """Add the results of one name, as the master adds those of a worker."""
-        if self._disconnected:
-            return
         stats = self._environment.stats
         entry = StatsEntry(stats, name, METHOD)
         entry.start_time = stats.start_time  # its own is younger: it would drag the total's start
@@ -144,31 +151,34 @@ class LocustRows:
         entry.total_response_time = sum(row.latencies) / 1e6  # type: ignore[assignment] # Locust adds floats too
         entry.min_response_time = min(row.latencies) / 1e6  # type: ignore[assignment]
         entry.max_response_time = max(row.latencies) / 1e6  # type: ignore[assignment]
-        bucket = locust_stats.bucket_response_time
         # Microseconds decide the bucket: far fewer to ask for than nanoseconds.
         for us, times in Counter([latency // 1000 for latency in row.latencies]).items():
-            entry.response_times[bucket(us / 1000)] += times
+            entry.response_times[bucket(us / 1000)] += times  # type: ignore[index] # Locust's keys are floats too
         entry.num_failures = row.failures
         entry.num_fail_per_sec.update(row.fails_at)
         stats.entries[(name, METHOD)].extend(entry)
         stats.total.extend(entry)
 
-    def _fire_singly(
-        self,
-        name: str,
-        response_time_ms: float,
-        length: int,
-        failure: Failure,
-        context: Mapping[str, Any],
-        response: Any,
-    ) -> None:
+    def _fire_all(self) -> None:
+        while True:
+            self._fire.wait()
+            self._fire.clear()
+            while self._to_fire:
+                self._fire_one(*self._to_fire[0])
+                if self._to_fire:  # a new run may have cleared it meanwhile
+                    self._to_fire.popleft()
+
+    def _fire_one(self, exchange: Exchange, failure: Failure) -> None:
+        milliseconds = exchange.latency_ns / 1e6
+        began = (exchange.intended_ns + time.time_ns() - perf_counter_ns()) / SECOND_NS
+        length = len(exchange.reply) if exchange.outcome is _MATCHED else 0
         try:
             self._environment.events.request.fire(
-                request_type=METHOD, name=name, response_time=response_time_ms, response_length=length,
-                exception=failure, context=context, response=response, start_time=time.time() - response_time_ms / 1e3,
+                request_type=METHOD, name=exchange.name, response_time=milliseconds, response_length=length,
+                exception=failure, context=exchange.context, response=exchange.reply, start_time=began,
             )  # fmt: skip
         except (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet) as wish:
-            # Meant for a user's greenlet, but raised in the one that judges all replies, which must go on.
+            # Meant for a user's greenlet; this one serves all rows, and must go on.
             logger.warning("a request listener raised %r, which has no effect on this exchange's user", wish)
 
     def _count_error(self, name: str, failure: Exception | str) -> None:
@@ -177,7 +187,3 @@ class LocustRows:
         if error is None:
             error = self._errors[(name, text)] = StatsError(METHOD, name, failure)
         error.occurred()
-
-
-def _is_locusts_own(handler: Callable[..., Any]) -> bool:
-    return getattr(handler, "__module__", "") == "locust.runners"

@@ -7,7 +7,10 @@ from typing import Any, ClassVar
 import gevent
 from locust import User
 
+from locust_kafka.exchange.matching import Match
+from locust_kafka.plugin.classes import class_settings
 from locust_kafka.plugin.client import KafkaClient
+from locust_kafka.plugin.compat import RUNNING, WAITING, taskset_of
 from locust_kafka.plugin.events import install
 from locust_kafka.plugin.plugin import Plugin
 
@@ -15,20 +18,23 @@ install()
 
 
 class KafkaUser(User):
-    """A user with `self.kafka`.  A class attribute comes before the option, the option before the environment."""
+    """A user with `self.kafka`.  A class attribute comes before the option, the option before the environment.
+
+    In the open model an arrival is one execution of a task: a task begins as soon as an arrival is due for it.
+    """
 
     abstract: bool = True
 
-    bootstrap: str = ""
+    bootstrap: str | None = None
     """Brokers, `host:port,...`; one cluster in a run.  Option --kafka-bootstrap."""
 
-    request_topic: str = ""
+    request_topic: Any = None
     """Where its requests go.  Option --kafka-request-topic."""
 
-    reply_topic: str = ""
+    reply_topic: Any = None
     """Where the replies to them come; sent along as `reply-to`.  Option --kafka-reply-topic."""
 
-    reply_timeout: float = 0.0
+    reply_timeout: Any = None
     """How long a reply may take, in seconds.  Option --kafka-reply-timeout."""
 
     rate: float | str | None = None
@@ -37,32 +43,56 @@ class KafkaUser(User):
     producers: ClassVar[str] = "own"
     """`own`: a producer per user, as a service instance each would have; `shared`: one for the whole process."""
 
+    match: ClassVar[Match | None] = None
+    """Two extractors, request → id and reply → id, for services that --kafka-match cannot describe."""
+
     def __init__(self, environment: Any) -> None:
+        self._locust_state: str | None = None
         super().__init__(environment)
         run = Plugin.of(environment).current_run()
-        settings = run.settings
+        settings = class_settings(run.settings, type(self))
         # On the instance: a later run in this process may have other options.
-        self.request_topic = self.request_topic or settings.request_topic
-        self.reply_topic = self.reply_topic or settings.reply_topic
-        self.reply_timeout = self.reply_timeout or settings.reply_timeout_s
-        self.kafka = KafkaClient(self, run)
-        self._rests = False
+        self.request_topic: str = settings.request_topic
+        self.reply_topic: str = settings.reply_topic
+        self.reply_timeout: float = settings.reply_timeout_s
+        self.kafka = KafkaClient(self, run, settings)
+        self._yields_in_sleep = False
+        self._users_on_start = self.on_start
+        self.on_start = self._start_then_await_arrival  # type: ignore[method-assign] # on the instance only
+
+    @property
+    def _state(self) -> str | None:
+        """Locust's: waiting between tasks, running in one, or stopping."""
+        return self._locust_state
+
+    @_state.setter
+    def _state(self, state: str | None) -> None:
+        if state == RUNNING and self._locust_state == WAITING:
+            # Whatever wait_time a user or a TaskSet has: this is where its next task begins.  While it waits for its
+            # arrival it is still `waiting`, so that it can be stopped at once.
+            self.kafka.begin_task()
+        self._locust_state = state
 
     def wait_time(self) -> float:
-        """Between tasks: none in the closed model, until the next arrival in the open one."""
-        self.kafka.await_arrival()
-        if not self._rests:
+        """Between tasks: none; in the open model the next task waits for its arrival by itself."""
+        if not self._yields_in_sleep:
             # Locust sleeps for what we return, which costs a turn of the hub even when it is nothing, and our users
             # wait in each request anyway.
-            self._rests = True
-            self._taskset_instance._sleep = self._sleep  # type: ignore[union-attr, method-assign] # noqa: SLF001
+            self._yields_in_sleep = True
+            taskset_of(self)._sleep = self._sleep  # noqa: SLF001 - see compat
         return 0.0
 
     def _sleep(self, seconds: float) -> None:
         if seconds:
             gevent.sleep(seconds)
         else:
-            self.kafka.rest()
+            self.kafka.yield_to_hub()
+
+    def _start_then_await_arrival(self) -> None:
+        self._users_on_start()
+        if self._locust_state == RUNNING:
+            self._state = WAITING
+            self._state = RUNNING
 
     def start(self, group: Any) -> Any:
         """As Locust's; when the user's greenlet ends, its producer is handed back."""

@@ -8,13 +8,14 @@ import io
 import time
 from pathlib import Path
 from time import perf_counter_ns
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from locust_kafka.core.legs import Legs, RecordMetadata
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.measure import Measure
+from locust_kafka.exchange.observer import LaterReply
 from locust_kafka.kafka.record import record_metadata
-
-if TYPE_CHECKING:
-    from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.report.legs import SINGLE_MS, to_step
 
 COLUMNS = (
     "trace_id,name,intended_ns,sent_ns,acked_ns,received_ns,request_partition,request_offset,request_append_ms,"
@@ -28,12 +29,16 @@ class ExchangeLog:
 
     Args:
         path: of the file; it is overwritten.
+        measure: knows the legs of an exchange.
 
     Raises:
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: str) -> None:
+    each = False
+
+    def __init__(self, path: str, measure: Measure) -> None:
+        self._legs_of = measure.legs_of
         self._file: IO[str] = (  # it stays open for the whole run
             gzip.open(path, "wt", encoding="utf-8", newline="", compresslevel=1)  # noqa: SIM115
             if path.endswith(".gz")
@@ -71,7 +76,7 @@ class ExchangeLog:
             reply: the same of the reply.
             outcome: empty for a later reply.
             verdict: empty when no reply came.
-            legs: where its time went; None for a later reply.
+            legs: where its time went; None when that is not known.
         """
         off = self._wall_offset_ns
         quoted = self._names.get(name) or self._quote(name)
@@ -85,8 +90,28 @@ class ExchangeLog:
             f"{request_part},{reply_part},{outcome},{verdict},{_legs(legs) if legs else ',,,,'}\n"
         )
 
-    def exchange(self, exchange: Exchange, legs: Legs) -> None:
-        """Add the row of an ended exchange."""
+    def ended(self, exchange: Exchange) -> None:
+        """Nothing yet: a row waits until all of its exchange is known."""
+
+    def complete(self, batch: list[Exchange]) -> None:
+        """Add their rows."""
+        for exchange in batch:
+            self._exchange(exchange, self._legs_of(exchange))
+
+    def later_reply(self, later: LaterReply) -> str | None:
+        """Add a row of its own; that of its exchange came before."""
+        ended = later.ended
+        self.row(
+            later.correlation_id.decode("ascii", "backslashreplace"), ended.name, ended.intended_ns, ended.sent_ns,
+            later.acked_ns, later.received_ns, later.request, record_metadata(later.message), "", later.verdict.name,
+            later.legs,
+        )  # fmt: skip
+        return None
+
+    def reset(self) -> None:
+        """Rows are never taken back."""
+
+    def _exchange(self, exchange: Exchange, legs: Legs) -> None:
         assert exchange.outcome is not None
         shown = exchange.correlation_id.decode("ascii", "backslashreplace")
         self.row(
@@ -116,7 +141,11 @@ class ExchangeLog:
 
 
 def _legs(legs: Legs) -> str:
-    return ",".join("" if leg is None else f"{leg / 1e6:.3f}" for leg in legs)
+    return ",".join("" if leg is None else _leg(name, leg / 1e6) for name, leg in zip(Legs._fields, legs, strict=True))
+
+
+def _leg(name: str, ms: float) -> str:
+    return f"{ms:.3f}" if name in ("schedule_ns", "ack_ns") else f"{to_step(ms, SINGLE_MS):.1f}"
 
 
 def _csv(text: str) -> str:
@@ -125,8 +154,8 @@ def _csv(text: str) -> str:
     return line.getvalue()
 
 
-def numbered(path: str, index: int) -> str:
-    """`exchanges.csv.gz` → `exchanges-1.csv.gz`: workers on one machine must not write the same file."""
+def numbered(path: str, index: int | str) -> str:
+    """`exchanges.csv.gz` → `exchanges-1.csv.gz`: two workers, or two runs of a process, must not write one file."""
     stem, dot, rest = path.rpartition("/")[2].partition(".")
     folder = path[: len(path) - len(stem) - len(dot) - len(rest)]
     return f"{folder}{stem}-{index}{dot}{rest}"

@@ -18,13 +18,13 @@ _FIGURES = ("mean", "p50", "p90", "p99", "p999", "max")
 STALLS_SHOWN = 3
 
 
-def to_json(ledger: RunResults) -> dict[str, Any]:
+def to_json(results: RunResults) -> dict[str, Any]:
     """Lags in ms, CPU as shares of one core, the longest stalls."""
-    health = ledger.health
+    health = results.health
     watched = max(1, health.watched_ns)
     return {
-        "ok": not ledger.bottleneck,
-        "findings": ledger.bottleneck,
+        "ok": not results.bottleneck,
+        "findings": results.bottleneck,
         "watched_s": health.watched_ns / 1e9,
         "cpu": round(health.cpu_ns / watched, 4),
         "hub_cpu": round(health.hub_cpu_ns / watched, 4),
@@ -36,9 +36,9 @@ def to_json(ledger: RunResults) -> dict[str, Any]:
     }
 
 
-def lines(ledger: RunResults) -> list[str]:
+def lines(results: RunResults) -> list[str]:
     """The same for people."""
-    health = ledger.health
+    health = results.health
     if not health.watched_ns:
         return []
     heading = "".join(f"{name.replace('p999', 'p99.9'):>10}" for name in _FIGURES)
@@ -51,13 +51,13 @@ def lines(ledger: RunResults) -> list[str]:
     used, hub = health.cpu_ns / health.watched_ns, health.hub_cpu_ns / health.watched_ns
     result.append(f"  it used {used:.0%} of a core, its hub {hub:.0%}")
     if stalls := health.stalls[:STALLS_SHOWN]:
-        told = ", ".join(f"{_clock(one.at_ns)} {one.length_ns / MS:.0f} ms ({one.kind})" for one in stalls)
-        result.append(f"  its longest stalls: {told}")
+        shown = ", ".join(f"{_clock(one.at_ns)} {one.length_ns / MS:.0f} ms ({one.kind})" for one in stalls)
+        result.append(f"  its longest stalls: {shown}")
     if health.watched_ns < MIN_WATCHED_NS:
         result.append("  it was watched too briefly to tell whether it could have moved p99")
-    elif not ledger.bottleneck and ledger.whole().e2e_matched.count:
+    elif not results.bottleneck and results.whole().e2e_matched.count:
         result.append("  ok: it cannot have moved p99 by more than a tenth")
-    return result + [f"INVALID RUN: the generator was the bottleneck: {finding}" for finding in ledger.bottleneck]
+    return result + [f"INVALID RUN: the generator was the bottleneck: {finding}" for finding in results.bottleneck]
 
 
 def _clock(wall_ns: int) -> str:

@@ -1,16 +1,21 @@
-"""Where the time went, for the summary: no figure finer than what is known of the brokers' clocks."""
+"""Where the time went, for the summary: no figure finer than what is known of the brokers' clocks.
+
+One rule for all outputs.  A leg that crosses two clocks is rounded to the step that its uncertainty allows, and it is
+never below 0: a value below it is the uncertainty, not time.  For a single exchange the step is 0.5 ms at least, for
+append times are whole milliseconds; a mean over many is better, and is rounded to what the clocks' offset allows.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from locust_kafka.core.examples import Example
-from locust_kafka.core.legs import step_ms
+from locust_kafka.core.legs import Legs, step_ms
 from locust_kafka.core.results import NameResults, RunResults
 
 OURS = ("schedule", "ack")
 SINGLE_MS = 0.5
-"""What a single leg of two clocks is known to: append times are whole milliseconds."""
+"""How certain a single leg of two clocks is: append times are whole milliseconds."""
 
 _PHRASES = {
     "schedule": "intended start to produce()",
@@ -22,67 +27,88 @@ _PHRASES = {
 _FIGURES = ("mean", "p50", "p90", "p99", "p999", "max")
 
 
-def to_json(ledger: RunResults, entry: NameResults) -> dict[str, dict[str, float | int | None]]:
-    """Figures by leg, in ms; empty for a leg that nothing is known of."""
-    return {leg: _figures(ledger, entry, leg) for leg in _PHRASES if _series(entry, leg).count}
+def to_json(results: RunResults, entry: NameResults) -> dict[str, dict[str, float | int | None]]:
+    """Figures by leg, in ms; a leg that nothing is known of is left out."""
+    return {leg: _figures(results, entry, leg) for leg in _PHRASES if _series(entry, leg).count}
 
 
-def width_ms(ledger: RunResults) -> float | None:
-    """How well the offset between the clocks was known, on average; None when no leg was told."""
-    return round(ledger.offset_uncertainty_ns / ledger.leg_count / 1e6, 4) if ledger.leg_count else None
+def uncertainty_ms(results: RunResults) -> float | None:
+    """How certain the offset between the clocks was, on average; None when no leg is known."""
+    return round(results.offset_uncertainty_ns / results.leg_count / 1e6, 4) if results.leg_count else None
 
 
-def of_example(example: Example) -> dict[str, float]:
+def single_legs_ms(legs: Legs | None) -> dict[str, float]:
     """The legs of one exchange, in ms; those that are known."""
-    if example.legs is None:
+    if legs is None:
         return {}
     return {
-        leg: round(ns / 1e6, 3 if leg in OURS else 1)
+        leg: round(ns / 1e6, 3) if leg in OURS else to_step(ns / 1e6, SINGLE_MS)
         for leg in _PHRASES
-        if (ns := getattr(example.legs, f"{leg}_ns")) is not None
+        if (ns := getattr(legs, f"{leg}_ns")) is not None
     }
 
 
-def lines(ledger: RunResults, whole: NameResults) -> list[str]:
+def to_step(value_ms: float, step: float) -> float:
+    """A leg rounded to the step that is known of it; never below 0."""
+    return round(max(0.0, round(value_ms / step) * step), 3)
+
+
+def lines(results: RunResults, whole: NameResults) -> list[str]:
     """The legs for people."""
-    told = to_json(ledger, whole)
-    if not told:
+    figures = to_json(results, whole)
+    if not figures:
         return []
     heading = "".join(f"{name.replace('p999', 'p99.9'):>10}" for name in _FIGURES)
-    result = ["", f"{'Where the time went, ms':<24}{'count':>7}{heading}"]
-    for leg, figures in told.items():
-        cells = "".join(f"{figures[name]:>10.2f}" for name in _FIGURES)
-        result.append(f"  {leg:<20}{figures['count']:>9}{cells}  {_PHRASES[leg]}")
-    if ledger.legs_unavailable:
-        which = "of some exchanges " if ledger.leg_count else ""
-        result.append(f"  request, service and reply {which}cannot be told: {ledger.legs_unavailable}")
-    for broker, (ahead, width) in sorted(ledger.clocks.items()):
-        step = step_ms(int(width * 1e6))
-        result.append(
-            f"  the clock of {'broker ' + broker if broker else 'the broker'} is {_to_step(ahead, step):+.2f} ms ahead "
-            f"of ours, known to {width:.2f} ms"
+    out = ["", f"{'Where the time went, ms':<24}{'count':>7}{heading}"]
+    for leg, row in figures.items():
+        cells = "".join(f"{_shown(row[name], _step(results, leg, name)):>10}" for name in _FIGURES)
+        out.append(f"  {leg:<20}{row['count']:>9}{cells}  {_PHRASES[leg]}")
+    matched, registered = whole.e2e_matched.count, results.total.registered
+    if matched < registered:
+        out.append(f"  of the {matched} matched exchanges alone; {registered - matched} others had no reply in time")
+    if results.legs_unavailable:
+        which = "of some exchanges " if results.leg_count else ""
+        out.append(f"  request, service and reply {which}are not known: {results.legs_unavailable}")
+    for broker, (ahead, uncertainty) in sorted(results.clocks.items()):
+        step = step_ms(int(uncertainty * 1e6))
+        out.append(
+            f"  the clock of {'broker ' + broker if broker else 'the broker'} is "
+            f"{_decimals(round(ahead / step) * step, step, sign=True)} ms ahead of ours, ±{uncertainty / 2:.2f} ms"
         )
-    known = width_ms(ledger)
+    known = uncertainty_ms(results)
     if known is not None:
-        result.append(
-            f"  means over two clocks are known to {known:.2f} ms and printed no finer, a single leg to {SINGLE_MS} ms"
+        out.append(
+            f"  request, service and reply cross two clocks: their means are accurate to {known:.2f} ms, a single one "
+            f"to {SINGLE_MS} ms"
         )
-    return result
+    return out
 
 
 def _series(entry: NameResults, leg: str) -> Any:
     return entry.send if leg == "ack" else getattr(entry, leg)
 
 
-def _figures(ledger: RunResults, entry: NameResults, leg: str) -> dict[str, float | int | None]:
+def _step(results: RunResults, leg: str, figure: str) -> float:
+    """The step of a figure in ms; 0 for one that is exact."""
+    if leg in OURS or figure == "count":
+        return 0.0
+    mean_step = step_ms(results.offset_uncertainty_ns // max(1, results.leg_count))
+    return mean_step if figure == "mean" else max(mean_step, SINGLE_MS)
+
+
+def _figures(results: RunResults, entry: NameResults, leg: str) -> dict[str, float | int | None]:
     figures = _series(entry, leg).summary()
-    if leg in OURS:
-        return figures  # type: ignore[no-any-return]
-    mean_step = step_ms(ledger.offset_uncertainty_ns // max(1, ledger.leg_count))
-    for name in figures.keys() - {"count"}:
-        figures[name] = _to_step(figures[name], mean_step if name == "mean" else max(mean_step, SINGLE_MS))
-    return figures  # type: ignore[no-any-return]
+    return {
+        name: to_step(value, step) if value is not None and (step := _step(results, leg, name)) else value
+        for name, value in figures.items()
+    }
 
 
-def _to_step(value: float, step: float) -> float:
-    return round(round(value / step) * step, 3)
+def _shown(value: float | int | None, step: float) -> str:
+    return "-" if value is None else _decimals(value, step or 0.01)
+
+
+def _decimals(value: float, step: float, *, sign: bool = False) -> str:
+    """With as many decimals as the step has."""
+    places = max(0, math.ceil(-math.log10(step) - 1e-9)) if step < 1 else 0
+    return f"{value:{'+' if sign else ''}.{places}f}"

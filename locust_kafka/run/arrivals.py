@@ -12,13 +12,13 @@ from typing import Self
 import gevent
 from gevent.hub import Waiter
 
-from locust_kafka.core.schedule import Plan, Schedule, Stage
+from locust_kafka.core.schedule import Counts, Plan, Schedule, Stage
 from locust_kafka.hub.queue import wake_all
 from locust_kafka.hub.timer import HubTimer
 from locust_kafka.settings import Settings
 
-AT_ONCE_NS = 200_000
-"""Arrivals so close to each other are handed out in one go: each go costs the hub a wake-up."""
+SAME_WAKEUP_NS = 200_000
+"""Arrivals so close to each other are handed out together: each wake-up costs the hub."""
 
 
 class _Ticket:
@@ -32,13 +32,15 @@ class _Ticket:
 
 
 class Arrivals:
-    """One run's arrivals in this process: one alarm for all, instead of a timer for every waiting user.
+    """One run's arrivals in this process: one timer for all, instead of one for every waiting user.
 
     Args:
         schedule: when they are due.
+        start_ns: of the plan.
     """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, start_ns: int) -> None:
+        self.start_ns = start_ns
         self._schedule = schedule
         self._idle: deque[_Ticket] = deque()
         self._timer = HubTimer()
@@ -50,19 +52,24 @@ class Arrivals:
         """By the run's settings.
 
         Args:
-            settings: the run's.
+            settings: the run's; an arrival is dropped that nobody took within the longest reply timeout.
             stages: the total rate.
             start_ns: of the first stage.
             share: this process's part of it.
             phase: which part of an interval passes before its first arrival.
         """
         uniform = random.Random(os.urandom(16)).random
-        plan, patience_ns = Plan(stages, start_ns, share), int(settings.reply_timeout_s * 1e9)
-        return cls(Schedule(plan, settings.arrivals, patience_ns, uniform, phase))
+        plan, patience_ns = Plan(stages, start_ns, share), int(settings.longest_timeout_s * 1e9)
+        return cls(Schedule(plan, settings.arrivals, patience_ns, uniform, phase), start_ns)
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the arrivals so far."""
+        return self._schedule.counts
 
     def take(self) -> int | None:
         """An arrival that is overdue and nobody waits for, if there is one; its intended start."""
-        return self._schedule.take(perf_counter_ns()) if not self._idle else None
+        return self._schedule.take(perf_counter_ns()) if not self._idle and not self._closed else None
 
     def wait(self) -> int:
         """Wait for the next arrival; its intended start.  The longest waiting user gets it."""
@@ -96,20 +103,20 @@ class Arrivals:
         self._schedule.set_share(perf_counter_ns(), share)
         self._timer.notify()
 
-    def close(self, now_ns: int) -> int:
-        """Hand out no more; how many were due by now and never started."""
+    def close(self, now_ns: int) -> Counts:
+        """Hand out no more; what became of those that were due by now."""
         if not self._closed:
             self._closed = True
             self._greenlet.kill()
             self._timer.close()
-        return self._schedule.missed(now_ns)
+        return self._schedule.close(now_ns)
 
     def _dispatch(self) -> None:
-        schedule, idle, alarm = self._schedule, self._idle, self._timer
+        schedule, idle, timer = self._schedule, self._idle, self._timer
         handed_ns = 0
         while True:
             next_ns = schedule.next_ns() if idle else math.inf
-            alarm.wait_until(max(next_ns, handed_ns + AT_ONCE_NS) if idle else next_ns)
+            timer.wait_until(max(next_ns, handed_ns + SAME_WAKEUP_NS) if idle else next_ns)
             handed_ns = perf_counter_ns()
             waiters = []
             while idle and (intended_ns := schedule.take(handed_ns)) is not None:

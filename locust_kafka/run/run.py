@@ -1,17 +1,15 @@
 """One run in one process: made ready before the first user, drained and settled after the last.
 
 STARTING → OPEN → DRAINING → CLOSED, or STARTING → FAILED → CLOSED.  Each step runs in a greenlet of the run's own:
-Locust kills the greenlets that fire its events.
+Locust kills the greenlets that fire its events.  This is the one place that puts the parts together.
 """
 
 from __future__ import annotations
 
 import contextlib
-import enum
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
@@ -19,112 +17,101 @@ from gevent.event import Event
 from locust_kafka.core.results import RunResults
 from locust_kafka.core.schedule import Stage
 from locust_kafka.core.traceparent import TraceIds
-from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid
+from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid, RunOver
 from locust_kafka.exchange.engine import ExchangeEngine
-from locust_kafka.exchange.matching import rule
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.matching import rule, rule_of
+from locust_kafka.exchange.observer import Rows
 from locust_kafka.exchange.recorder import Recorder
 from locust_kafka.kafka.pool import WARM_NS, ProducerPool
-from locust_kafka.plugin.rows import FLUSH_S, LocustRows
 from locust_kafka.run.arrivals import Arrivals
-from locust_kafka.run.readiness import connected, prepare_process
+from locust_kafka.run.drain import Drain
+from locust_kafka.run.observers import open_log, open_telemetry
+from locust_kafka.run.process import ProcessTuning, warm_inspect
+from locust_kafka.run.readiness import Connection, connect
 from locust_kafka.run.selfcheck import SelfCheck
-from locust_kafka.settings import Settings
-
-if TYPE_CHECKING:
-    from locust_kafka.plugin.user import KafkaUser
+from locust_kafka.run.spec import RunSpec, State, measure_time, note_counts
+from locust_kafka.run.watch import ClusterWatch
+from locust_kafka.telemetry.tracer import Tracer
 
 logger = logging.getLogger("locust_kafka")
 
 STARTUP_NS = 1_000_000_000
 """The self-check leaves out the beginning: users are made, producers connect."""
-
-
-class State(enum.Enum):
-    """Where a run stands."""
-
-    STARTING = "starting"
-    OPEN = "open"
-    DRAINING = "draining"
-    CLOSED = "closed"
+FLUSH_S = 0.25
+LISTENER_PATIENCE_S = 5.0
+"""How long a listener of Locust's request event may keep the end of a run waiting."""
 
 
 class Run:
     """One run.
 
     Args:
-        settings: validated.
-        statistics: Locust's rows of this run.
-        user_classes: the KafkaUser classes that take part.
-        share: which part of the total rate is this process's (0 to 1).
-        phase: its place among the processes (0 to 1), so that they take turns.
-        log_path: of the exchange log; "" for none.
+        spec: what it is to be.
+        rows: Locust's rows of this run.
+        on_open: is called when users may send.
         on_failure: is called when the run cannot begin or go on.
-        after: the run before in this process; it is waited for.
-        problem: why it cannot begin, when that is known already.
+        previous: the run before in this process; it is waited for.
+        refusal: why this one cannot begin, when that is known already.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        statistics: LocustRows,
-        user_classes: Iterable[type[KafkaUser]],
-        share: float,
-        phase: float,
-        log_path: str,
+        spec: RunSpec,
+        rows: Rows,
+        on_open: Callable[[], None],
         on_failure: Callable[[KafkaPluginError], None],
-        after: Run | None,
-        problem: KafkaPluginError | None = None,
+        previous: Run | None = None,
+        refusal: KafkaPluginError | None = None,
     ) -> None:
-        self.settings = settings
+        settings = self.settings = spec.settings
+        self.spec = spec
         self.state = State.STARTING
-        self.ids = TraceIds()
-        self.rule = rule(settings.match)
+        self.ids = TraceIds(spec.run_id)
+        self.rule = rule(settings.match) if spec.match is None else rule_of(spec.match)
         self.arrivals: Arrivals | None = None
-        """Those of the open model; None in the closed one."""
+        """Those of the open model; None in the closed one, and until its plan has begun."""
+        self.has_plan = settings.rate is not None
+        """Whether arrivals are planned: users then wait for the plan to begin."""
         self.is_open = False
-        """Whether users may send."""
+        """Whether users may send without further questions."""
         self.users = 0
         """How many there are now."""
         self.failure: KafkaPluginError | None = None
         """Why it could not begin or go on."""
-        self.name = ""
-        """Given by the master, so that no report is taken for another run's."""
         self.ending = False
         """Locust has begun to stop it: the next `test_start` is another run's."""
-        self.recorder = Recorder(statistics, settings.match)
-        self.exchanges = ExchangeEngine(self.rule, self.ids.generation, self.recorder, self._fail)
-        self.producers = ProducerPool(settings, self.exchanges.delivery_reports, self._fail)
-        self.recorder.ledger.total = self.exchanges.correlator.books
-        self._classes = list(user_classes)
-        self._share, self._phase = share, phase
-        self._log_path = log_path
-        self._problem = problem
-        self._on_failure = on_failure
-        self._after = after
-        self._opened_ns = 0
-        self._asked: tuple[Stage, ...] | None = None
-        self._stopping_ns = 0
-        self._started = Event()
-        self._open = Event()
-        self._cut = Event()
-        self._finisher: gevent.Greenlet | None = None
-        self._starter = gevent.spawn(self._start)
-        self._flusher: gevent.Greenlet | None = None
-        self.check: SelfCheck | None = None
+        self.tracer: Tracer | None = None
+        self.self_check: SelfCheck | None = None
         """Watches this process while the run is open."""
+        self.topics = set(settings.request_topics)
+        """Request topics that are known to exist."""
+        self.connection: Connection | None = None
+        self.recorder = Recorder(rows, settings.match, settings.error_header)
+        self.engine = ExchangeEngine(self.rule, self.ids.generation, self.ids.run_prefix, self.recorder, self._fail)
+        self.pool: ProducerPool[Exchange] = ProducerPool(settings, self.engine.delivery_reports, self._fail)
+        self.recorder.results.total = self.engine.correlator.books
+        self._on_open, self._on_failure = on_open, on_failure
+        self._previous, self._refusal = previous, refusal
+        self._tuning = ProcessTuning()
+        self._watch: ClusterWatch | None = None
+        self._opened_ns = self._stopping_ns = 0
+        self._requested_rate: float | None = None
+        self._started, self._plan_begun = Event(), Event()
+        self._drain = Drain(self.engine, self.recorder)
+        self._finisher: gevent.Greenlet | None = None
+        self._flusher: gevent.Greenlet | None = None
+        self._refused_late = False
+        self._starter = gevent.spawn(self._start)
 
     @property
-    def ledger(self) -> RunResults:
+    def results(self) -> RunResults:
         """Counts and latencies up to now."""
         self.recorder.aggregate()
-        ledger = self.recorder.ledger
+        results = self.recorder.results
         if self._opened_ns and self.state is not State.CLOSED:
-            ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9
-        return ledger
-
-    def wire(self) -> dict[str, Any]:
-        """Its ledger for the master, with its name."""
-        return {"run": self.name, **self.ledger.to_wire()}
+            self._measure_time(results)
+        return results
 
     @property
     def began(self) -> bool:
@@ -135,14 +122,24 @@ class Run:
         """Wait until it is open or has failed."""
         self._started.wait()
 
-    def await_open(self) -> None:
-        """For users: at once while the run is open; else wait, for it is over and its users are about to be stopped."""
-        if self.state is not State.OPEN:
-            self._open.wait()
+    def await_may_send(self) -> None:
+        """For whoever wants to send while the run is not plainly open: wait for its start, or be told that it is over.
+
+        Raises:
+            RunOver: it has ended, or could not begin.  While it drains, sending goes on for a while: `on_stop` and
+                `on_reply` may send.
+        """
+        self._started.wait()
+        if self.state is State.OPEN or (self.state is State.DRAINING and self._drain.accepts(perf_counter_ns())):
+            return
+        if not self._refused_late and self.failure is None:
+            self._refused_late = True
+            logger.info("a request came after the end of its run: it is not sent, and its greenlet ends")
+        raise RunOver
 
     def cut(self) -> None:
         """Second Ctrl-C: end now; what is pending is UNFINISHED."""
-        self._cut.set()
+        self._drain.cut()
 
     def note_stopping(self) -> None:
         """Locust begins to stop it: no arrival is missed from here on, and the next `test_start` is another run's."""
@@ -153,20 +150,30 @@ class Run:
         """From now on, so many arrivals a second in total; a closed model becomes an open one."""
         if self.arrivals is not None:
             self.arrivals.set_rate(rate)
-        elif self.is_open:
-            self._plan((Stage(rate, rate, 0.0),), perf_counter_ns())
+        elif self.is_open and self.spec.plans_itself:
+            self.begin_plan((Stage(rate, rate, 0.0),), perf_counter_ns())
         else:
-            self._asked = (Stage(rate, rate, 0.0),)
+            self._requested_rate = rate
 
-    def set_share(self, share: float) -> None:
-        """From now on, this part of the total rate is this process's."""
-        self._share = share
-        if self.arrivals is not None:
-            self.arrivals.set_share(share)
+    def begin_plan(self, stages: tuple[Stage, ...], start_ns: int, share: float = 1.0, phase: float = 0.0) -> None:
+        """Begin the open model: arrivals by this plan, unless there is one already.
 
-    def _plan(self, stages: tuple[Stage, ...], start_ns: int) -> None:
-        self.recorder.ledger.open_model = True
-        self.arrivals = Arrivals.planned(self.settings, stages, start_ns, self._share, self._phase)
+        Args:
+            stages: the total rate.
+            start_ns: of the first stage.
+            share: which part of it is this process's.
+            phase: which part of an interval passes before this process's first arrival.
+        """
+        if self.arrivals is None and self.state is State.OPEN and not self.ending:
+            self.recorder.results.open_model = self.has_plan = True
+            self.arrivals = Arrivals.planned(self.settings, stages, start_ns, share, phase)
+            self._plan_begun.set()
+
+    def await_plan(self) -> Arrivals:
+        """Wait for the plan to begin: on a worker the master says when."""
+        self._plan_begun.wait()
+        assert self.arrivals is not None
+        return self.arrivals
 
     def finish(self) -> None:
         """Drain, settle, close; waits for the end.  Any number of callers, any number of times."""
@@ -182,57 +189,68 @@ class Run:
     def abandon(self) -> None:
         """The process is about to end without a stop (run_single_user): end now, pending requests UNFINISHED."""
         if self.state is State.OPEN:
-            self.recorder.ledger.duration_s = self.ledger.duration_s
-            self.state, self.is_open = State.CLOSED, False
-            self.exchanges.close(self.producers.stop)
-            self._conclude(consumer_disconnected=False)
+            self.note_stopping()
+            self._drain.cut()
+            if self.self_check is not None:
+                self.self_check.stop()
+            self._conclude(was_open=True)
 
     def _start(self) -> None:
-        if self._after is not None:
-            self._after.finish()
-            self._after = None
+        if self._previous is not None:
+            self._previous.finish()
+            self._previous = None
         try:
             self._connect()
         except KafkaPluginError as error:
-            self.failure = error
-            self._started.set()
-            self._on_failure(error)
-            return
+            self._refuse(error)
         except Exception as error:
-            self.failure = NotReady(f"unexpected: {error!r}")
-            self._started.set()
-            self._on_failure(self.failure)
-            return
+            self._refuse(NotReady(f"unexpected: {error!r}"))
+        else:
+            self._open()
+
+    def _refuse(self, error: KafkaPluginError) -> None:
+        self.failure, self.ending = error, True
+        self._tuning.restore()
+        self._started.set()
+        self._on_failure(error)
+
+    def _open(self) -> None:
         self._opened_ns = perf_counter_ns()
-        stages = self._asked or self.settings.rate
-        if stages is not None:
-            # Arrivals before its users' producers can be used (see WARM_NS) would all start together after it.
-            self._plan(stages, self._opened_ns + WARM_NS)
-        if self.settings.warmup_s:
-            self.recorder.measure.measure_from_ns = self._opened_ns + int(self.settings.warmup_s * 1e9)
-            self.recorder.ledger.since = f"without the first {self.settings.warmup_s:g} s"
-        from_ns = max(self._opened_ns + STARTUP_NS, self.recorder.measure.measure_from_ns)
-        self.check = SelfCheck(self.recorder.ledger.health, from_ns)
+        measure, results, settings = self.recorder.measure, self.recorder.results, self.settings
+        if settings.warmup_s:
+            measure.measure_from_ns = self._opened_ns + int(settings.warmup_s * 1e9)
+            results.since = f"without the first {settings.warmup_s:g} s"
+        from_ns = max(self._opened_ns + STARTUP_NS, measure.measure_from_ns)
+        self.self_check = SelfCheck(results.health, from_ns)
         self.state, self.is_open = State.OPEN, True
+        requested = self._requested_rate
+        stages = settings.rate if requested is None else (Stage(requested, requested, 0.0),)
+        if stages is not None and self.spec.plans_itself:
+            # Arrivals before its users' producers can be used (see WARM_NS) would all start together after it.
+            self.begin_plan(stages, self._opened_ns + WARM_NS)
         self._flusher = gevent.spawn(self._flush)
         self._started.set()
-        self._open.set()
+        self._on_open()
 
     def _connect(self) -> None:
-        if self._problem is not None:
-            raise self._problem
-        if self._log_path:
-            self.recorder.open_log(self._log_path)
-        consumer = connected(self.settings, self._classes, self.exchanges.reply_batches)
-        prepare_process()
-        self.recorder.open_telemetry(self.settings, self._share, ours=self.rule.ours)
-        self.exchanges.start(consumer)
+        if self._refusal is not None:
+            raise self._refusal
+        settings, recorder = self.settings, self.recorder
+        open_log(self.spec.log_path, recorder)
+        self.connection = connect(settings, self.engine.reply_batches)
+        self.pool.brokers = self.connection.view.brokers
+        warm_inspect()
+        if settings.tuning:
+            self._tuning.apply()
+        self.tracer = open_telemetry(settings, self.spec.share, recorder, lambda: self.results, ours=self.rule.ours)
+        self.engine.start(self.connection.consumer)
+        self._watch = ClusterWatch(settings, self.connection, self.engine, recorder)
 
     def _flush(self) -> None:
         while True:
             gevent.sleep(FLUSH_S)
             if self.arrivals is None and self.is_open:
-                self.recorder.ledger.user_s += self.users * FLUSH_S
+                self.recorder.results.user_s += self.users * FLUSH_S
             try:
                 self.recorder.flush()
             except OSError as error:
@@ -243,52 +261,47 @@ class Run:
         self.await_started()
         was_open = self.state is State.OPEN
         self.state, self.is_open = State.DRAINING, False
-        self._open.clear()
-        if self.check is not None:
-            self.check.stop()
-        if was_open:
-            if self.arrivals is not None and (missed := self.arrivals.close(self._stopping_ns)):
-                self.recorder.ledger.note("arrivals dropped: nobody was free in time, or by the end", missed)
-            self._drain()
-            self.recorder.ledger.duration_s = (perf_counter_ns() - self._opened_ns) / 1e9
-        if self._flusher is not None:
-            self._flusher.kill()
-        consumer_disconnected = self.exchanges.disconnected_since_ns
-        self.exchanges.close(self.producers.stop)
-        self._conclude(consumer_disconnected=bool(consumer_disconnected))
-        self.state = State.CLOSED
-
-    def _drain(self) -> None:
-        pending = self.exchanges.correlator.books.pending
-        if pending:
-            logger.info("draining: %d requests are pending; each ends by its deadline (Ctrl-C: end now)", pending)
-        waiting = gevent.spawn(self.exchanges.await_nothing_pending)
-        gevent.wait([waiting, self._cut], count=1)
-        waiting.kill()
-        if not self._cut.is_set() and self.settings.settle_s:
-            logger.info("settling: listening %g s for late and duplicate replies", self.settings.settle_s)
-            self._cut.wait(self.settings.settle_s)
-
-    def _conclude(self, *, consumer_disconnected: bool) -> None:
-        self.recorder.aggregate()
-        ledger, correlator = self.recorder.ledger, self.exchanges.correlator
-        if correlator.evicted:
-            ledger.note("ended requests forgotten early, for want of room", correlator.evicted)
-        if correlator.failed_after_end:
-            ledger.note("delivery failures of requests that had ended", correlator.failed_after_end)
-        if consumer_disconnected:
-            ledger.invalid.append("the reply consumer had lost every broker at the end: replies may have gone unheard")
-        if isinstance(self.failure, RunInvalid):
-            ledger.invalid.append(str(self.failure))
-        if not ledger.balanced(closed=True):
-            ledger.invalid.append("the books do not balance")
+        if self.self_check is not None:
+            self.self_check.stop()
         try:
-            self.recorder.close()
-        except OSError as error:
-            ledger.invalid.append(f"the exchange log could not be written: {error}")
+            if was_open:
+                if self.arrivals is not None:
+                    self.arrivals.close(self._stopping_ns)
+                self._drain.run(self.settings.longest_timeout_s, self.settings.settle_s)
+        except Exception as error:
+            self.recorder.results.invalid.append(f"the drain failed: {error!r}")
+        finally:
+            self._conclude(was_open=was_open)
+
+    def _conclude(self, *, was_open: bool) -> None:
+        """Stop everything; whatever fails here makes the run invalid, and never keeps it open."""
+        results, invalid = self.recorder.results, self.recorder.results.invalid
+        steps: list[Callable[[], object]] = [lambda: self._measure_time(results)] if was_open else []
+        if self._flusher is not None:
+            steps.append(self._flusher.kill)
+        watch = self._watch
+        if watch is not None:
+            steps.append(lambda: invalid.extend(watch.stop()))
+        steps += [
+            lambda: self.engine.close(self.pool.stop), lambda: note_counts(results, self.engine),
+            lambda: invalid.extend(self.recorder.close(LISTENER_PATIENCE_S)), self._tuning.restore,
+        ]  # fmt: skip
+        for step in steps:
+            try:
+                step()
+            except Exception as error:
+                invalid.append(f"the end of the run failed: {error!r}")
+        if isinstance(self.failure, RunInvalid):
+            invalid.append(str(self.failure))
+        if not results.balanced(closed=True):
+            invalid.append("the books do not balance")
+        self.state, self.is_open = State.CLOSED, False
+
+    def _measure_time(self, results: RunResults) -> None:
+        measure_time(results, self.arrivals, self.recorder.first_ns or self._opened_ns, self._stopping_ns)
 
     def _fail(self, error: KafkaPluginError) -> None:
         if self.failure is None:
             self.failure = error
-            self._cut.set()
+            self._drain.cut()
             self._on_failure(error)

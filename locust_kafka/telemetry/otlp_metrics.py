@@ -1,4 +1,4 @@
-"""The ledger as OTLP metrics: the same figures as `/metrics`, pushed at OpenTelemetry's intervals.
+"""The results as OTLP metrics: the same figures as `/metrics`, pushed at OpenTelemetry's intervals.
 
 The SDK's instruments would want each latency recorded a second time; its data classes and exporter take our buckets
 as they are.
@@ -35,6 +35,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import RunResults
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.observer import LaterReply
 from locust_kafka.telemetry import conventions as c
 from locust_kafka.telemetry.environment import HTTP, by_otlp, resource, say_once
 from locust_kafka.telemetry.export import SCOPE
@@ -48,15 +50,15 @@ LAST_S = 2.5
 
 
 class Push:
-    """Pushes a run's ledger until it is closed.
+    """Pushes a run's results until it is closed.
 
     Args:
-        ledger: gives it.
+        results: gives it.
         sender: who sends.
     """
 
-    def __init__(self, ledger: Callable[[], RunResults], sender: Resource) -> None:
-        self._ledger = ledger
+    def __init__(self, results: Callable[[], RunResults], sender: Resource) -> None:
+        self._results = results
         self._sender = sender
         self._began_ns = self._latencies_began_ns = time.time_ns()
         self._exporter = OTLPMetricExporter()
@@ -64,6 +66,20 @@ class Push:
         self._interval_s = _interval_s(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", ""))
         self._failed = False
         self._greenlet = gevent.spawn(self._run)
+
+    each = False
+
+    def ended(self, exchange: Exchange) -> None:
+        """Nothing: the results have it."""
+
+    def complete(self, batch: list[Exchange]) -> None:
+        """Nothing: the results have them."""
+
+    def later_reply(self, later: LaterReply) -> str | None:
+        """Nothing: the results have it."""
+
+    def flush(self) -> None:
+        """Nothing: it pushes at its own interval."""
 
     def reset(self) -> None:
         """The latencies were reset: by the data model a series that falls back has a new start; the counts have not."""
@@ -85,7 +101,7 @@ class Push:
 
     def _push(self) -> None:
         now_ns = time.time_ns()
-        metrics = list(_metrics(self._ledger(), self._began_ns, self._latencies_began_ns, now_ns))
+        metrics = list(_metrics(self._results(), self._began_ns, self._latencies_began_ns, now_ns))
         scope = ScopeMetrics(InstrumentationScope(*SCOPE), metrics, "")
         data = MetricsData([ResourceMetrics(self._sender, [scope], "")])
         failed = self._exporter.export(data) is not MetricExportResult.SUCCESS
@@ -94,12 +110,12 @@ class Push:
         self._failed = failed
 
 
-def start(ledger: Callable[[], RunResults]) -> Push | None:
+def start(results: Callable[[], RunResults]) -> Push | None:
     """Push where the environment says; None when it says nowhere."""
     wanted, protocol = by_otlp(os.environ, "METRICS")
     if wanted and protocol != HTTP:
         logger.warning("OTLP by %r is not used inside Locust: no metrics are pushed; set http/protobuf", protocol)
-    return Push(ledger, resource()) if wanted and protocol == HTTP else None
+    return Push(results, resource()) if wanted and protocol == HTTP else None
 
 
 def _interval_s(text: str) -> float:
@@ -113,7 +129,7 @@ def _interval_s(text: str) -> float:
     return DEFAULT_INTERVAL_MS / 1000
 
 
-def _metrics(ledger: RunResults, began_ns: int, latencies_began_ns: int, now_ns: int) -> Iterator[Metric]:
+def _metrics(results: RunResults, began_ns: int, latencies_began_ns: int, now_ns: int) -> Iterator[Metric]:
     def number(value: float, **attributes: str) -> NumberDataPoint:
         return NumberDataPoint(attributes, began_ns, now_ns, value)
 
@@ -125,14 +141,14 @@ def _metrics(ledger: RunResults, began_ns: int, latencies_began_ns: int, now_ns:
             attributes, latencies_began_ns, now_ns, series.count, series.sum_ns / 1e9, counts, BOUNDARIES, low_s, high_s
         )
 
-    names = sorted(ledger.names.items())
+    names = sorted(results.names.items())
     requests = [
         number(entry.books.outcomes[outcome], name=name, outcome=outcome.name.lower())
         for name, entry in names
         for outcome in Outcome
     ]
     yield Metric("locust_kafka.requests", "Ended requests", "{request}", Sum(requests, _CUMULATIVE, True))
-    replies = [number(ledger.total.verdicts[verdict], verdict=verdict.name.lower()) for verdict in Verdict]
+    replies = [number(results.total.verdicts[verdict], verdict=verdict.name.lower()) for verdict in Verdict]
     yield Metric("locust_kafka.replies", "Replies read", "{reply}", Sum(replies, _CUMULATIVE, True))
     pending = [number(entry.books.pending, name=name) for name, entry in names]
     yield Metric("locust_kafka.pending", "Requests without an outcome yet", "{request}", Gauge(pending))

@@ -1,4 +1,4 @@
-"""The ledger for Prometheus: read when somebody asks, so that recording costs the measurement nothing.
+"""The results for Prometheus: read when somebody asks, so that recording costs the measurement nothing.
 
 Served by a run's own process, or by the master, which has the sum of its workers.
 """
@@ -23,23 +23,23 @@ YIELD_S = 0.0005
 BOUNDARIES_US = tuple(int(boundary * 1e6) for boundary in BOUNDARIES)
 
 
-class LedgerCollector:
-    """A Prometheus collector over the current run's ledger.
+class ResultsCollector:
+    """A Prometheus collector over the current run's results.
 
     Args:
-        ledger: gives it; None while there was no run.
+        results: gives it; None while there was no run.
     """
 
-    def __init__(self, ledger: Callable[[], RunResults | None]) -> None:
-        self._ledger = ledger
+    def __init__(self, results: Callable[[], RunResults | None]) -> None:
+        self._results = results
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: asked when it is registered."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Read the ledger."""
-        ledger = self._ledger() or RunResults()
+        """Read the results."""
+        results = self._results() or RunResults()
         requests = CounterMetricFamily("locust_kafka_requests", "Ended requests", labels=["name", "outcome"])
         replies = CounterMetricFamily("locust_kafka_replies", "Replies of our exchanges", labels=["name", "verdict"])
         pending = GaugeMetricFamily("locust_kafka_pending", "Requests without an outcome yet", labels=["name"])
@@ -48,7 +48,7 @@ class LedgerCollector:
             "messaging_client_operation_duration_seconds", "produce() to the broker's ack",
             labels=["messaging_system", "messaging_operation_name", "name"],
         )  # fmt: skip
-        for name, entry in sorted(ledger.names.items()):
+        for name, entry in sorted(results.names.items()):
             for outcome in Outcome:
                 requests.add_metric([name, outcome.name.lower()], entry.books.outcomes[outcome])
             for verdict in Verdict:
@@ -60,7 +60,7 @@ class LedgerCollector:
         yield from (requests, replies, pending, e2e, send)
         read = CounterMetricFamily("locust_kafka_replies_read", "All replies read, by verdict", labels=["verdict"])
         for verdict in Verdict:
-            read.add_metric([verdict.name.lower()], ledger.total.verdicts[verdict])
+            read.add_metric([verdict.name.lower()], results.total.verdicts[verdict])
         yield read
 
 
@@ -71,14 +71,14 @@ def buckets(series: LatencySeries) -> list[tuple[str, float]]:
     return [*labelled, ("+Inf", float(series.count))]
 
 
-def serve(port: int, ledger: Callable[[], RunResults | None]) -> Any:
+def serve(port: int, results: Callable[[], RunResults | None]) -> Any:
     """Listen on all addresses, `/metrics`.
 
     Raises:
         SettingsError: it cannot listen there.
     """
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(ledger))
+    registry.register(ResultsCollector(results))
     try:
         return start_http_server(port, registry=registry)[0]
     except OSError as error:

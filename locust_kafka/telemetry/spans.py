@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
@@ -22,12 +22,10 @@ from locust_kafka.core.ended import EndedRequest
 from locust_kafka.core.legs import Legs
 from locust_kafka.core.sampling import Reason
 from locust_kafka.core.traceparent import Entropy, parse_server_timing, parse_traceparent, root_span_id
+from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.matching import last_header
-from locust_kafka.kafka.record import record_metadata
+from locust_kafka.kafka.record import record_headers, record_metadata
 from locust_kafka.telemetry import conventions as c
-
-if TYPE_CHECKING:
-    from locust_kafka.exchange.exchange import Exchange
 
 Attribute = tuple[str, str | int | float]
 Event = tuple[str, int, tuple[Attribute, ...]]
@@ -94,7 +92,7 @@ def spans_of_exchange(exchange: Exchange, legs: Legs, reason: Reason, judged_ns:
         wall_ns: what to add to a monotonic stamp.
     """
     trace_id = bytes.fromhex(exchange.trace_id.decode())
-    root_id = bytes.fromhex(root_span_id(exchange.trace_id).decode())
+    root_id = bytes.fromhex((exchange.root_span_id or root_span_id(exchange.trace_id)).decode())
     spans = [_root(exchange, legs, reason, judged_ns, wall_ns, trace_id, root_id)]
     if exchange.acked_ns or exchange.failure:
         spans.append(_send(exchange, wall_ns, trace_id, root_id))
@@ -122,7 +120,7 @@ def span_of_reply(
     trace_id: bytes, root_id: bytes, message: Any, verdict: Verdict, received_ns: int, judged_ns: int, wall_ns: int
 ) -> Span:
     """The span of one reply: polled → judged."""
-    headers = message.headers() or ()
+    headers = record_headers(message) or ()
     context = parse_traceparent(last_header(headers, "traceparent"))
     start_ns = received_ns + wall_ns
     stamp_kind, stamp_ms = message.timestamp()
@@ -156,7 +154,8 @@ def _root(
     if exchange.correlation_id != exchange.trace_id:
         attributes += ((c.CONVERSATION, exchange.correlation_id.decode("utf-8", "backslashreplace")),)
     return Span(
-        _request_template(exchange.name, outcome, reason), trace_id, root_id, b"", exchange.intended_ns + wall_ns,
+        _request_template(exchange.name, outcome, reason), trace_id, root_id,
+        bytes.fromhex(exchange.parent_span_id.decode()), exchange.intended_ns + wall_ns,
         judged_ns + wall_ns if matched else ended_ns, attributes, ((_OUTCOME_NAMES[outcome], ended_ns, ()),), None,
         "" if matched else exchange.failure or _OUTCOME_NAMES[outcome],
     )  # fmt: skip

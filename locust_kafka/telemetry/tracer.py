@@ -9,20 +9,20 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.ended import EndedRequest
 from locust_kafka.core.legs import Legs
+from locust_kafka.core.results import RunResults
 from locust_kafka.core.sampling import Reason, Sampling
 from locust_kafka.core.traceparent import root_span_id
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.measure import Measure
+from locust_kafka.exchange.observer import LaterReply
 from locust_kafka.settings import Settings
 from locust_kafka.telemetry import environment, spans
 from locust_kafka.telemetry.export import Collector, Export, Provider
-
-if TYPE_CHECKING:
-    from locust_kafka.core.results import RunResults
-    from locust_kafka.exchange.exchange import Exchange
 
 logger = logging.getLogger("locust_kafka")
 
@@ -51,10 +51,19 @@ class Tracer:
         sampling: both decisions.
         export: takes the spans.
         slow_ms: an exchange is slow from here on; None for the running p99 of its name.
+        results: the run's.
+        measure: knows the legs of an exchange.
         ours: whether correlation ids are trace ids.
     """
 
-    def __init__(self, sampling: Sampling, export: Export, slow_ms: float | None, *, ours: bool) -> None:
+    each = True
+
+    def __init__(
+        self, sampling: Sampling, export: Export, slow_ms: float | None, results: RunResults, measure: Measure, *,
+        ours: bool,
+    ) -> None:  # fmt: skip
+        self._results = results
+        self._legs_of = measure.legs_of
         self.sample: Callable[[bytes, int], bool] = sampling.sample
         """At the start: whether the service is told to record."""
         self._sampling = sampling
@@ -67,7 +76,28 @@ class Tracer:
         self._order: deque[bytes] = deque()
         self._wall_ns = time.time_ns() - perf_counter_ns()
 
-    def judge(self, exchange: Exchange) -> bool:
+    def ended(self, exchange: Exchange) -> None:
+        """Decide whether it is kept; note why and when on the exchange."""
+        self._judge(exchange)
+
+    def complete(self, batch: list[Exchange]) -> None:
+        """Export those that are kept: their delivery report came, or never will."""
+        for exchange in batch:
+            if exchange.kept is not None:
+                self._export_spans(exchange, self._legs_of(exchange))
+
+    def later_reply(self, later: LaterReply) -> str | None:
+        """A later reply: exported into its exchange's trace."""
+        return self._export_later(later.correlation_id, later.ended, later.verdict, later.message, later.received_ns)
+
+    def flush(self) -> None:
+        """Learn when an exchange is slow."""
+        self._refresh(self._results)
+
+    def reset(self) -> None:
+        """Spans are never taken back."""
+
+    def _judge(self, exchange: Exchange) -> bool:
         """At the end: whether it is kept; notes why and when on the exchange."""
         reason = self._reason(exchange)
         if reason is None:
@@ -95,17 +125,17 @@ class Tracer:
         exchange.judged_ns = perf_counter_ns()
         return reason if self._sampling.keep(reason, exchange.judged_ns) else None
 
-    def tell(self, exchange: Exchange, legs: Legs) -> None:
+    def _export_spans(self, exchange: Exchange, legs: Legs) -> None:
         """A kept exchange is complete: its delivery report came, or never will."""
         assert exchange.kept is not None
         self._export.put(
             partial(spans.spans_of_exchange, exchange, legs, exchange.kept, exchange.judged_ns, self._wall_ns)
         )
 
-    def further(
+    def _export_later(
         self, correlation_id: bytes, past: EndedRequest, verdict: Verdict, message: Any, received_ns: int
     ) -> str:
-        """A later reply: told in the trace of its exchange, which is told too when it was not yet.
+        """Export a later reply into its exchange's trace; the root span is exported too if it was not.
 
         Returns:
             The trace id; empty when the reply is not kept.
@@ -115,7 +145,7 @@ class Tracer:
             return ""  # only the exchange knew its trace id, and it is gone
         now_ns = perf_counter_ns()
         reason = _LATER[verdict]
-        # A trace that is told is told whole; only one that is not yet needs room.
+        # An exported trace is complete; only one that is not exported yet needs room under the cap.
         known = trace_id is not None
         if not known and not self._sampling.keep(reason, now_ns):
             return ""
@@ -131,31 +161,32 @@ class Tracer:
         self._export.put(make)
         return trace_id
 
-    def refresh(self, ledger: RunResults) -> None:
+    def _refresh(self, results: RunResults) -> None:
         """Set the clock anew, and learn when an exchange is slow: one name a call, for each sorts its buckets."""
         self._wall_ns = time.time_ns() - perf_counter_ns()  # the wall clock may have been set
-        if self._slow_ns is None and ledger.names:
-            name = list(ledger.names)[self._turn % len(ledger.names)]
+        if self._slow_ns is None and results.names:
+            name = list(results.names)[self._turn % len(results.names)]
             self._turn += 1
-            series = ledger.names[name].e2e
+            series = results.names[name].e2e
             if series.count >= MIN_FOR_P99:
                 self._p99_ns[name] = series.percentiles_ns((990,))[0]
 
-    def close(self, ledger: RunResults) -> None:
+    def close(self) -> None:
         """Send what is queued, and count what was done beside the books."""
+        results = self._results
         self._export.close()
         sampling, export = self._sampling, self._export
         for what, counts in (("kept", sampling.kept), ("left out by the cap", sampling.suppressed)):
             for reason in Reason:
                 if counts[reason]:
-                    ledger.note(f"traces {what}: {_WORDS[reason]}", counts[reason])
+                    results.note(f"traces {what}: {_WORDS[reason]}", counts[reason])
         for what, count in (
             ("spans sent", export.sent),
             ("spans lost: the collector did not take them", export.refused),
             ("traces dropped: no room in the export queue, or not tellable", export.dropped),
         ):
             if count:
-                ledger.note(what, count)
+                results.note(what, count)
 
     def _remember(self, correlation_id: bytes, trace_id: str) -> None:
         if correlation_id not in self._exported:
@@ -165,12 +196,14 @@ class Tracer:
             self._exported.pop(self._order.popleft(), None)
 
 
-def start(settings: Settings, share: float, *, ours: bool) -> Tracer | None:
+def start(settings: Settings, share: float, results: RunResults, measure: Measure, *, ours: bool) -> Tracer | None:
     """The tracer of a run; None when spans have nowhere to go.
 
     Args:
         settings: the run's.
         share: this process's part of the caps.
+        results: the run's.
+        measure: knows the legs of an exchange.
         ours: whether correlation ids are trace ids.
     """
     env = environment.read(os.environ)
@@ -181,4 +214,4 @@ def start(settings: Settings, share: float, *, ours: bool) -> Tracer | None:
         return None
     sink = Provider(provider) if provider is not None else Collector(environment.resource())
     sampling = Sampling(env.ratio, settings.trace_rate * share, settings.trace_keep * share)
-    return Tracer(sampling, Export(sink), settings.trace_slow_ms, ours=ours)
+    return Tracer(sampling, Export(sink), settings.trace_slow_ms, results, measure, ours=ours)

@@ -183,7 +183,7 @@ def legs_less_wire(result: Result) -> str:
     for leg, truth in wire.items():
         told = [float(row[f"{leg}_ms"]) for row, _ in result.rows if row[f"{leg}_ms"]]
         cells.append(f"{statistics.fmean(told) - statistics.fmean(truth) / MS:+.3f}" if told else "legs_unavailable")
-    return " | ".join([*cells, f"{result.summary['legs_known_to_ms']}"])
+    return " | ".join([*cells, f"{result.summary['legs_uncertainty_ms']}"])
 
 
 def stalled(bootstrap: str) -> None:

@@ -14,7 +14,7 @@ from tests.support import Waiter, assert_well_behaved, create_topics, locust, re
 def test_legs_add_up_to_the_latency(
     broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path, rate: list[str]
 ) -> None:
-    """For every exchange the four legs make the latency, and the service's leg holds the service's wait."""
+    """For every exchange the four legs make the latency, as far as single legs are known, and the service's leg holds the service's wait."""
     waiter.start(wait="30ms")
     with locust(
         broker, topics, "locustfiles/closed.py", "--headless", "-u", "5", "-t", "6s", "--kafka-settle", "0",
@@ -22,21 +22,21 @@ def test_legs_add_up_to_the_latency(
     ) as run:  # fmt: skip
         assert run.wait() == 0, run.output
     rows = list(csv.DictReader((tmp_path / "x.csv").open()))
-    told = [row for row in rows if row["service_ms"]]
-    assert len(told) > 0.9 * len(rows) > 90
-    for row in told:
+    known = [row for row in rows if row["service_ms"]]
+    assert len(known) > 0.9 * len(rows) > 90
+    for row in known:
         legs = sum(float(row[f"{leg}_ms"]) for leg in ("schedule", "request", "service", "reply"))
-        assert legs == pytest.approx((int(row["received_ns"]) - int(row["intended_ns"])) / 1e6, abs=0.01)
+        assert legs == pytest.approx((int(row["received_ns"]) - int(row["intended_ns"])) / 1e6, abs=1.6)  # three legs, each to 0.5 ms
         assert float(row["service_ms"]) >= 28.5  # 30, less what two whole milliseconds can hide
         assert float(row["ack_ms"]) == pytest.approx((int(row["acked_ns"]) - int(row["sent_ns"])) / 1e6, abs=0.001)
     summary = read_summary(tmp_path / "s.json")
     service = summary["legs_ms"]["service"]
     assert service["count"] == pytest.approx(
-        len(told), abs=20
+        len(known), abs=20
     )  # those of the first moment were told with less knowledge
     assert service["mean"] > 29.5
-    assert 0 < summary["legs_known_to_ms"] < 10
-    assert not summary["legs_untold"]
+    assert 0 < summary["legs_uncertainty_ms"] < 10
+    assert not summary["legs_unavailable"]
     assert set(summary["broker_clocks_ms"]) == {"1"}
     assert ("schedule" in summary["legs_ms"]) == bool(rate)
     assert "the clock of broker 1 is" in run.output
@@ -59,5 +59,5 @@ def test_create_time_says_what_it_cannot_tell(
     assert_well_behaved(run.output)
     summary = read_summary(tmp_path / "s.json")
     assert set(summary["legs_ms"]) == {"ack"}
-    assert "LogAppendTime" in summary["legs_untold"]
-    assert "cannot be told" in run.output
+    assert "LogAppendTime" in summary["legs_unavailable"]
+    assert "are not known" in run.output

@@ -35,7 +35,7 @@ def test_every_call_of_the_client(broker: str, topics: tuple[str, str], waiter: 
     ):
         assert line in run.output, f"{line}\n{run.output}"
     for failure in (
-        "checked: not what was expected", "asserted: an assertion", "silent: no reply within 0.3 s (for example ",
+        "checked: not what was expected", "asserted: an assertion", "silent: no reply within 0.3 s",
         "large: undelivered: ", "complained: this reply is wrong", "raised: ZeroDivisionError",
     ):  # fmt: skip
         assert f"E2E {failure}" in run.output, failure

@@ -83,9 +83,12 @@ def observed(module: ModuleType, events: list[Event], expire_seed: int) -> tuple
     rng = random.Random(expire_seed)
     often = rng.choice((0.0, 0.1, 0.5, 1.0))
     correlator = module.Correlator(GENERATION, remember_ns=REMEMBER_NS)
+    if rng.random() < 0.5:
+        correlator.accept_other_ids()  # strangers stay strangers
     outcomes: dict[bytes, tuple[str, int]] = {}
     verdicts: list[str] = []
     laws: list[Any] = []
+    exchanges: dict[bytes, Any] = {}
 
     def note(exchange: Any) -> None:
         laws.append(exchange.correlation_id not in outcomes)  # it ends once
@@ -98,16 +101,17 @@ def observed(module: ModuleType, events: list[Event], expire_seed: int) -> tuple
             # whoever is still pending has time left
             laws.append(all(pending.deadline_ns >= event.at for pending in _pending(correlator)))
         if event.kind == "register":
-            correlator.register(module.Pending(event.id, "name", event.at, event.at, event.deadline))
+            exchanges[event.id] = module.Pending(event.id, "name", event.at, event.at, event.deadline)
+            correlator.register(exchanges[event.id])
         elif event.kind == "reply":
             verdict, exchange, _past = correlator.reply(event.id, event.at)
             verdicts.append(verdict.name)
             if exchange is not None:
                 note(exchange)
         elif event.kind == "fail":
-            exchange = correlator.undelivered(event.id, event.at)
-            if exchange is not None:
-                note(exchange)
+            failed = exchanges[event.id]
+            if correlator.undelivered(failed, event.at):
+                note(failed)
         else:
             for exchange in correlator.close(event.at):
                 note(exchange)

@@ -44,7 +44,7 @@ def test_ids_carry_their_generation_and_are_readable() -> None:
 def test_an_all_zero_span_id_is_never_sent() -> None:
     """W3C forbids it, and the root's span id is the trace id's end: so the ids are drawn again."""
     draws = [b"\1\2\3\4", (b"\5" * 4 + b"\0" * 8) * 2, b"\1" * 32, b"\6" * 12, b"\2" * 16]
-    ids = TraceIds(lambda _count: draws.pop(0))
+    ids = TraceIds(entropy=lambda _count: draws.pop(0))
     assert ids.new()[0] == b"01020304" + b"06" * 12
 
 

@@ -1,0 +1,105 @@
+"""Who is told of exchanges.  The recorder tells; observers live in the hub, and must not wait."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from locust_kafka.core.books import Verdict
+from locust_kafka.core.ended import EndedRequest
+from locust_kafka.core.legs import Legs, RecordMetadata
+from locust_kafka.exchange.exchange import Exchange
+
+Failure = Exception | str | None
+"""Why a row failed; None for a good one."""
+
+
+class LaterReply(NamedTuple):
+    """A reply to an exchange that had ended.
+
+    Attributes:
+        correlation_id: of both.
+        ended: what is remembered of the exchange.
+        verdict: LATE, DUPLICATE or UNEXPECTED.
+        message: the reply.
+        received_ns: when it was received.
+        request: where the request lies, if that is remembered (of one that timed out lately).
+        acked_ns: when the request was acknowledged; 0 when that is not remembered.
+        legs: where the time went, if the request is remembered.
+    """
+
+    correlation_id: bytes
+    ended: EndedRequest
+    verdict: Verdict
+    message: Any
+    received_ns: int
+    request: RecordMetadata | None
+    acked_ns: int
+    legs: Legs | None
+
+
+class Observer(Protocol):
+    """Is told of exchanges, in batches.
+
+    Attributes:
+        each: whether `ended` is to be called for each exchange at its end.  It makes every exchange more expensive.
+    """
+
+    each: bool
+
+    def ended(self, exchange: Exchange) -> None:
+        """One exchange ended just now; called only for those who asked for `each`."""
+
+    def complete(self, batch: list[Exchange]) -> None:
+        """These exchanges have ended and were acknowledged, or failed: all that can be known of them is known."""
+
+    def later_reply(self, later: LaterReply) -> str | None:
+        """A reply came to an exchange that had ended.
+
+        Returns:
+            The trace id under which it can be looked at; "" when it cannot; None when this observer does not say.
+        """
+
+    def flush(self) -> None:
+        """Pass on what was gathered, a few times a second.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+
+    def reset(self) -> None:
+        """The latencies begin anew."""
+
+    def close(self) -> None:
+        """The run is over; this may wait, for seconds at most.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+
+
+class Rows(Protocol):
+    """Locust's rows: one for each exchange.
+
+    Attributes:
+        listened: whether each row is an event of its own, for somebody listens.
+    """
+
+    listened: bool
+
+    def matched(self, name: str, exchanges: list[Exchange]) -> None:
+        """Rows of many matched exchanges that the user's code did not look at."""
+
+    def result(self, exchange: Exchange, failure: Failure) -> None:
+        """The row of one exchange."""
+
+    def add_failure_note(self, name: str, what: str) -> None:
+        """A line in the Failures table that fails no request: a late or duplicate reply."""
+
+    def flush(self) -> None:
+        """Merge what was gathered into Locust's statistics."""
+
+    def close(self, patience_s: float) -> int:
+        """Merge the last; wait for listeners so long at most (s).  How many rows they have not taken."""
+
+    def disconnect(self) -> None:
+        """A new run has cleared Locust's statistics: what is still to come is not theirs."""

@@ -1,0 +1,175 @@
+"""What master and workers say to each other: typed, versioned, with the run's id, and bounded.
+
+A message of another version, of another run, or of another form is not acted on.  Reports go with Locust's own, every
+three seconds, without latency series; those follow at the end, or with every report when the master serves metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+from locust_kafka.core.schedule import Stage
+
+VERSION = 1
+MAX_WORDS = 2_000
+"""Characters of a sentence that a worker sends."""
+
+
+class BadMessage(ValueError):
+    """It is not of the form that this version knows."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message; `run` is the id of the run that it is about."""
+
+    run: str
+
+    type: ClassVar[str] = ""
+
+    def to_wire(self) -> dict[str, Any]:
+        """Plain values for Locust's transport."""
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_wire(cls, data: Any) -> Self:
+        """The inverse of `to_wire`.
+
+        Raises:
+            BadMessage: another version, a value missing or of another type.
+        """
+        if not isinstance(data, Mapping) or data.get("version") != VERSION:
+            raise BadMessage(f"{cls.type}: not of version {VERSION}")
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        try:
+            return cls(**known)
+        except (TypeError, ValueError) as error:
+            raise BadMessage(f"{cls.type}: {error}") from None
+
+    def __post_init__(self) -> None:
+        """Check the types that arrive from another process."""
+        for field in fields(self):
+            wanted = _TYPES[str(field.type)]
+            if not isinstance(getattr(self, field.name), wanted):
+                raise TypeError(f"{field.name} is a {type(getattr(self, field.name)).__name__}")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "bool": (bool,),
+    "float": (int, float),
+    "dict[str, Any] | None": (dict, type(None)),
+    "list[list[float]]": (list, tuple),
+}
+
+
+@dataclass(frozen=True)
+class Opened(Message):
+    """Worker → master: users may send here."""
+
+    type: ClassVar[str] = "kafka_opened"
+
+
+@dataclass(frozen=True)
+class BeginPlan(Message):
+    """Master → worker: begin the open model's plan.
+
+    Attributes:
+        stages: the total rate from `delay_s` after the receipt on, as [low, high, seconds].
+        delay_s: until the plan's start, in seconds.
+        share: which part of it is this worker's.
+        phase: which part of an interval passes before its first arrival.
+    """
+
+    stages: list[list[float]]
+    delay_s: float
+    share: float
+    phase: float
+
+    type: ClassVar[str] = "kafka_plan"
+
+    def plan(self) -> tuple[Stage, ...]:
+        """The stages as the plan takes them."""
+        return tuple(Stage(*map(float, stage)) for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class SetRate(Message):
+    """Master → worker, and worker → master: so many arrivals a second in total from now on."""
+
+    rate: float
+
+    type: ClassVar[str] = "kafka_rate"
+
+
+@dataclass(frozen=True)
+class SetShare(Message):
+    """Master → worker: your part of the total rate from now on."""
+
+    share: float
+
+    type: ClassVar[str] = "kafka_share"
+
+
+@dataclass(frozen=True)
+class Reset(Message):
+    """Master → worker: begin the latency series anew."""
+
+    since: str
+
+    type: ClassVar[str] = "kafka_reset"
+
+
+@dataclass(frozen=True)
+class Finish(Message):
+    """Master → worker: stop your users, drain, report, and answer; with `cut`, at once."""
+
+    cut: bool
+
+    type: ClassVar[str] = "kafka_finish"
+
+
+@dataclass(frozen=True)
+class Finishing(Message):
+    """Worker → master: still draining."""
+
+    type: ClassVar[str] = "kafka_finishing"
+
+
+@dataclass(frozen=True)
+class Finished(Message):
+    """Worker → master: the run is closed here.
+
+    Attributes:
+        results: everything; None from a worker that never had this run.
+    """
+
+    results: dict[str, Any] | None
+
+    type: ClassVar[str] = "kafka_finished"
+
+
+@dataclass(frozen=True)
+class Failed(Message):
+    """Worker → master: the run cannot begin or go on here.
+
+    Attributes:
+        reason: a sentence.
+        invalid: whether it had begun.
+    """
+
+    reason: str
+    invalid: bool
+
+    type: ClassVar[str] = "kafka_failed"
+
+
+@dataclass(frozen=True)
+class Report(Message):
+    """Worker → master, with each of Locust's reports: the counts so far."""
+
+    results: dict[str, Any] | None
+
+    type: ClassVar[str] = "locust_kafka"

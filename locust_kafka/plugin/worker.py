@@ -1,0 +1,166 @@
+"""A worker's part: it does what the master says about the run that both mean, and reports."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any, Protocol, TypeVar
+
+import gevent
+from locust.runners import STATE_INIT, STATE_STOPPED, WorkerRunner
+
+from locust_kafka.errors import KafkaPluginError, RunInvalid
+from locust_kafka.plugin import messages as m
+from locust_kafka.plugin.compat import send_worker_stats
+from locust_kafka.run.run import Run
+
+logger = logging.getLogger("locust_kafka")
+
+M = TypeVar("M", bound=m.Message)
+
+FINISHING_EVERY_S = 1.0
+READY_PATIENCE_S = 10.0
+"""How long Locust may take to be ready again after a stop: before that its master takes no statistics."""
+
+
+class Host(Protocol):
+    """What this side needs of the plugin."""
+
+    def worker_run(self) -> Run | None:
+        """The run of this process."""
+
+    def reset(self, since: str) -> None:
+        """Begin the latency series anew."""
+
+
+class WorkerSide:
+    """At a worker: answers the master.
+
+    Args:
+        runner: Locust's.
+        host: whose run it drains.
+    """
+
+    def __init__(self, runner: WorkerRunner, host: Host) -> None:
+        self._runner = runner
+        self._host = host
+        self._finishing: Run | None = None
+        self._reported: Run | None = None
+        self._stopped_by_us = False
+        runner.register_message(m.BeginPlan.type, self._handler(m.BeginPlan, self._begin_plan))
+        runner.register_message(m.SetRate.type, self._handler(m.SetRate, self._set_rate))
+        runner.register_message(m.SetShare.type, self._handler(m.SetShare, self._set_share))
+        runner.register_message(m.Reset.type, self._handler(m.Reset, self._reset))
+        runner.register_message(m.Finish.type, self._finish, concurrent=True)
+
+    @property
+    def index(self) -> int:
+        """The worker's number, from 0."""
+        return max(0, self._runner.worker_index)
+
+    def opened(self, run: Run) -> None:
+        """Tell the master that users may send here."""
+        self._send(m.Opened(run.spec.run_id))
+
+    def failed(self, run_id: str, error: KafkaPluginError) -> None:
+        """Tell the master that this worker's run cannot begin or go on."""
+        self._send(m.Failed(run_id, str(error)[: m.MAX_WORDS], isinstance(error, RunInvalid)))
+
+    def ask_for_rate(self, run: Run, rate: float) -> None:
+        """A locustfile asks for another rate at a worker: it holds for all."""
+        self._send(m.SetRate(run.spec.run_id, rate))
+
+    def locust_stopped(self, run: Run) -> None:
+        """Locust has stopped the users; it does so in its message loop, so the drain goes on beside it."""
+        if self._finishing is not run:
+            self._stopped_by_us = False
+            gevent.spawn(self._drain, run)
+
+    def finish(self, run: Run, *, quitting: bool = False) -> None:
+        """Drain, settle, close, and report; waits for the end.
+
+        Args:
+            run: of this process.
+            quitting: whether the process is about to end, so that Locust will not be ready again.
+        """
+        if self._finishing is not run:
+            self._finishing = run
+        run.finish()
+        if self._reported is run:
+            return
+        self._reported = run
+        if not quitting and not self._stopped_by_us:
+            with gevent.Timeout(READY_PATIENCE_S + (self._runner.environment.stop_timeout or 0.0), False):
+                while self._runner.worker_state != STATE_INIT:
+                    gevent.sleep(0.02)
+        send_worker_stats(self._runner)  # before our answer
+        self._send(m.Finished(run.spec.run_id, run.results.to_wire()))
+
+    def _drain(self, run: Run) -> None:
+        self._finishing = run
+        told = gevent.spawn(self._tell_finishing, run)
+        try:
+            self.finish(run)
+        finally:
+            told.kill(block=False)
+
+    def _finish(self, msg: Any, **_kwargs: Any) -> None:
+        """The master wants the end: of this run, or of one that this worker never had."""
+        try:
+            message = m.Finish.from_wire(msg.data)
+        except m.BadMessage as bad:
+            logger.warning("a message of the master is passed over: %s", bad)
+            return
+        run = self._host.worker_run()
+        if run is None or run.spec.run_id != message.run:
+            self._send(m.Finished(message.run, None))
+            return
+        if message.cut:
+            run.cut()
+        if self._reported is run:
+            self._send(m.Finished(run.spec.run_id, run.results.to_wire()))
+        elif self._finishing is run:
+            self._send(m.Finishing(run.spec.run_id))
+        else:
+            self._finishing, self._stopped_by_us = run, True
+            told = gevent.spawn(self._tell_finishing, run)
+            if self._runner.state != STATE_STOPPED:
+                self._runner.stop()  # its users first: what their on_stop sends belongs to the run
+            self._drain(run)
+            told.kill(block=False)
+
+    def _tell_finishing(self, run: Run) -> None:
+        while True:
+            self._send(m.Finishing(run.spec.run_id))
+            gevent.sleep(FINISHING_EVERY_S)
+
+    def _send(self, message: m.Message) -> None:
+        self._runner.send_message(message.type, message.to_wire())
+
+    def _handler(self, kind: type[M], act: Callable[[Run, M], None]) -> Callable[..., None]:
+        def handle(msg: Any, **_kwargs: Any) -> None:
+            try:
+                message = kind.from_wire(msg.data)
+            except m.BadMessage as bad:
+                logger.warning("a message of the master is passed over: %s", bad)
+                return
+            run = self._host.worker_run()
+            if run is not None and run.spec.run_id == message.run:
+                act(run, message)
+
+        return handle
+
+    def _begin_plan(self, run: Run, message: m.BeginPlan) -> None:
+        start_ns = perf_counter_ns() + int(message.delay_s * 1e9)
+        run.begin_plan(message.plan(), start_ns, message.share, message.phase)
+
+    def _set_rate(self, run: Run, message: m.SetRate) -> None:
+        run.set_rate(message.rate)
+
+    def _set_share(self, run: Run, message: m.SetShare) -> None:
+        if run.arrivals is not None:
+            run.arrivals.set_share(message.share)
+
+    def _reset(self, _run: Run, message: m.Reset) -> None:
+        self._host.reset(message.since)

@@ -1,0 +1,77 @@
+"""What a run is to be, where it stands, and how long it lasted."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from locust_kafka.core.results import RunResults
+from locust_kafka.exchange.engine import ExchangeEngine
+from locust_kafka.exchange.matching import Match
+from locust_kafka.run.arrivals import Arrivals
+from locust_kafka.settings import Settings
+
+
+class State(enum.Enum):
+    """Where a run stands."""
+
+    STARTING = "starting"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a run is to be.
+
+    Attributes:
+        settings: validated.
+        match: a locustfile's own extractors; None for the rule of the settings.
+        run_id: the same in all processes of a distributed run; "" for a local one.
+        share: which part of the caps (traces) is this process's, 0 to 1.
+        log_path: of the exchange log; "" for none.
+        plans_itself: whether the open model's plan begins with the run; else the master says when.
+    """
+
+    settings: Settings
+    match: Match | None = None
+    run_id: str = ""
+    share: float = 1.0
+    log_path: str = ""
+    plans_itself: bool = True
+
+
+def measure_time(results: RunResults, arrivals: Arrivals | None, first_ns: int, stopping_ns: int) -> None:
+    """Note how long the load and the whole run have lasted, and what rate was offered.
+
+    Args:
+        results: where it is noted.
+        arrivals: of the open model, which begins with its plan; None for the closed one, with its first request.
+        first_ns: when the first request was sent.
+        stopping_ns: when the stop began; 0 when it has not.
+    """
+    now_ns = perf_counter_ns()
+    began_ns = first_ns if arrivals is None else arrivals.start_ns
+    results.load_s = max(0, (stopping_ns or now_ns) - began_ns) / 1e9
+    results.duration_s = max(0, now_ns - began_ns) / 1e9
+    if arrivals is not None:
+        results.arrivals = arrivals.counts
+        results.offered = results.arrivals.due / results.load_s if results.load_s else 0.0
+
+
+def note_counts(results: RunResults, engine: ExchangeEngine) -> None:
+    """Note what stands beside the books at the end of a run.
+
+    Args:
+        results: where it is noted.
+        engine: of the run, closed.
+    """
+    correlator = engine.correlator
+    if correlator.evicted:
+        results.note("ended requests evicted early: memory limit of 1,000,000 reached", correlator.evicted)
+    if correlator.failed_after_end:
+        results.note("delivery failures of requests that had ended", correlator.failed_after_end)
+    if engine.disconnected_since_ns:
+        results.invalid.append("the reply consumer had no broker at the end: replies may be missing")

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from locust_kafka.embedded import EmbeddedKafka, EmbeddedKafkaError
-from locust_kafka.settings import OPTIONS
+from locust_kafka.options import OPTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,9 +19,10 @@ from locust_kafka.errors import (
     RunInvalid,
 )
 from locust_kafka.kafka.cluster import ClusterView
+from locust_kafka.options import FAIL
 from locust_kafka.report import console, summary
 from locust_kafka.report.exchange_log import numbered
-from locust_kafka.settings import FAIL, Settings
+from locust_kafka.settings import Settings
 
 logger = logging.getLogger("locust_kafka")
 

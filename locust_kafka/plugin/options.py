@@ -15,7 +15,8 @@ from locust.env import Environment
 from locust_kafka.errors import SettingsError
 from locust_kafka.kafka.config import gives_up_idempotence
 from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
-from locust_kafka.settings import OPTIONS, Given, Option, Settings, parse
+from locust_kafka.options import OPTIONS, Option
+from locust_kafka.settings import Given, Settings, parse
 
 logger = logging.getLogger("locust_kafka")
 

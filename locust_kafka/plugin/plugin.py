@@ -202,7 +202,7 @@ class Plugin:
             self.worker.locust_stopped(self._run)
         elif self._run is not None:
             self._run.finish()
-            if self._run.began:
+            if self._run.connection is not None:
                 self._conclude(self._run.results)
 
     def _conclude(self, results: RunResults) -> None:

@@ -83,7 +83,6 @@ class RequestSender:
         if self._tasks_without_yield > MAX_TASKS_WITHOUT_YIELD:
             self._tasks_without_yield = 0
             gevent.sleep(0)
-        self._last_iteration = self._hub.loop.iteration
 
     def close(self) -> None:
         """Its user is gone: the producer drains its outstanding deliveries, then closes."""
@@ -109,6 +108,7 @@ class RequestSender:
         if self._user_was_waiting and run.self_check is not None:
             run.self_check.started(intended_ns, self._began_ns)
         self.yield_to_hub()
+        self._last_iteration = self._hub.loop.iteration  # its task begins: whether that takes a turn of the hub shows
         return intended_ns
 
     def _send(

@@ -101,7 +101,6 @@ class Run:
         self._drain = Drain(self.engine, self.recorder)
         self._finisher: gevent.Greenlet | None = None
         self._flusher: gevent.Greenlet | None = None
-        self._refused_late = False
         self._starter = gevent.spawn(self._start)
 
     @property
@@ -112,11 +111,6 @@ class Run:
         if self._opened_ns and self.state is not State.CLOSED:
             self._measure_time(results)
         return results
-
-    @property
-    def began(self) -> bool:
-        """Whether users could ever send."""
-        return self._opened_ns > 0
 
     def await_started(self) -> None:
         """Wait until it is open or has failed."""
@@ -132,9 +126,7 @@ class Run:
         self._started.wait()
         if self.state is State.OPEN or (self.state is State.DRAINING and self._drain.accepts(perf_counter_ns())):
             return
-        if not self._refused_late and self.failure is None:
-            self._refused_late = True
-            logger.info("a request came after the end of its run: it is not sent, and its greenlet ends")
+        logger.info("a request came after the end of its run: it is not sent, and its greenlet ends")
         raise RunOver
 
     def cut(self) -> None:
@@ -191,8 +183,6 @@ class Run:
         if self.state is State.OPEN:
             self.note_stopping()
             self._drain.cut()
-            if self.self_check is not None:
-                self.self_check.stop()
             self._conclude(was_open=True)
 
     def _start(self) -> None:
@@ -277,10 +267,11 @@ class Run:
         """Stop everything; whatever fails here makes the run invalid, and never keeps it open."""
         results, invalid = self.recorder.results, self.recorder.results.invalid
         steps: list[Callable[[], object]] = [lambda: self._measure_time(results)] if was_open else []
+        if self.self_check is not None:
+            steps.append(self.self_check.stop)
         if self._flusher is not None:
             steps.append(self._flusher.kill)
-        watch = self._watch
-        if watch is not None:
+        if (watch := self._watch) is not None:
             steps.append(lambda: invalid.extend(watch.stop()))
         steps += [
             lambda: self.engine.close(self.pool.stop), lambda: note_counts(results, self.engine),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from locust_kafka.settings import OPTIONS
+from locust_kafka.options import OPTIONS
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
 COMPOSE = DOCKER / "compose.yaml"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from locust_kafka.settings import OPTIONS
+from locust_kafka.options import OPTIONS
 from tests.support import ROOT
 
 PRODUCT = [*sorted((ROOT / "locust_kafka").rglob("*.py")), *sorted((ROOT / "waiter_service").rglob("*.py"))]
@@ -76,7 +76,7 @@ def test_locustfiles_are_short() -> None:
 
 def test_the_readme_knows_every_option() -> None:
     """Each flag of the plugin and of the waiter stands in the README."""
-    from locust_kafka.settings import OPTIONS
+    from locust_kafka.options import OPTIONS
     from waiter_service.settings import _parser
 
     readme = (ROOT / "README.md").read_text()

@@ -26,7 +26,9 @@ def test_legs_add_up_to_the_latency(
     assert len(known) > 0.9 * len(rows) > 90
     for row in known:
         legs = sum(float(row[f"{leg}_ms"]) for leg in ("schedule", "request", "service", "reply"))
-        assert legs == pytest.approx((int(row["received_ns"]) - int(row["intended_ns"])) / 1e6, abs=1.6)  # three legs, each to 0.5 ms
+        assert legs == pytest.approx(
+            (int(row["received_ns"]) - int(row["intended_ns"])) / 1e6, abs=1.6
+        )  # three legs, each to 0.5 ms
         assert float(row["service_ms"]) >= 28.5  # 30, less what two whole milliseconds can hide
         assert float(row["ack_ms"]) == pytest.approx((int(row["acked_ns"]) - int(row["sent_ns"])) / 1e6, abs=0.001)
     summary = read_summary(tmp_path / "s.json")

@@ -21,9 +21,9 @@ class First(KafkaUser):
 class Second(KafkaUser):
     """On topics of its own."""
 
-    request_topic = os.environ.get("SECOND_REQUESTS", "")
-    reply_topic = os.environ.get("SECOND_REPLIES", "")
-    bootstrap = os.environ.get("SECOND_BOOTSTRAP", "")
+    request_topic = os.environ.get("SECOND_REQUESTS")
+    reply_topic = os.environ.get("SECOND_REPLIES")
+    bootstrap = os.environ.get("SECOND_BOOTSTRAP")
     producers = "shared"
     wait_time = constant(0.05)
 

@@ -256,7 +256,9 @@ def test_an_error_that_hides_replies_ends_the_run(code: int) -> None:
     assert "reply topic" in str(life.fatal[0])
 
 
-@pytest.mark.parametrize("code", [KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError.UNKNOWN_TOPIC_OR_PART])
+@pytest.mark.parametrize(
+    "code", [KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError.UNKNOWN_TOPIC_OR_PART]
+)
 def test_an_error_that_may_pass_is_looked_into(code: int) -> None:
     """An event is no state: it asks for a look, and neither ends the run nor says that the consumer is disconnected."""
     life = Life()

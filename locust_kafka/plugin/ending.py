@@ -1,4 +1,4 @@
-"""What is said and written about a run: at its start, at its end, and last of all; and the exit code that it gives."""
+"""What is said and written about a run: at its start, at its end, and last of all; and its exit code."""
 
 from __future__ import annotations
 
@@ -28,33 +28,23 @@ logger = logging.getLogger("locust_kafka")
 
 
 class Ending:
-    """Of the runs of one process, one after the other; the exit code is that of the last.
+    """Of one run.  The next one may begin before this one has ended; a process exits with the code of its last.
 
     Args:
-        settings: of the process; those of a run may differ.
+        settings: the run's.
+        run: its number in this process, from 1; 0 before the first.
+        is_worker: whether the master speaks for all.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, run: int, *, is_worker: bool) -> None:
         self.settings = settings
         self.exit_code = 0
         """Our part of the process's exit code; 0 leaves it to Locust."""
-        self._run = 0
-        self._is_worker = False
+        self._run, self._is_worker = run, is_worker
         self._refusal = ""
         self._concluded: RunResults | None = None
-
-    def begin(self, settings: Settings, run: int, *, is_worker: bool) -> None:
-        """A run begins: what was said of the one before is over.
-
-        Args:
-            settings: the run's.
-            run: its number in this process, from 1.
-            is_worker: whether the master speaks for all.
-        """
-        self.settings, self._run, self._is_worker = settings, run, is_worker
-        self.exit_code, self._refusal, self._concluded = 0, "", None
         path = self.summary_path()
-        if path and not is_worker and Path(path).is_file() and not Path(path).is_symlink():
+        if path and run and not is_worker and Path(path).is_file() and not Path(path).is_symlink():
             # A run that cannot begin must leave no older summary for somebody to take for its own.
             Path(path).unlink(missing_ok=True)
             logger.info("the summary %s of an earlier run is removed", path)

@@ -55,7 +55,7 @@ class LocustOptions:
     def __init__(self, environment: Environment, *, is_master: bool, is_worker: bool) -> None:
         self._environment = environment
         self._without_command_line: dict[str, Any] = {}
-        self._is_master, self._is_worker = is_master, is_worker
+        self._is_master, self.is_worker = is_master, is_worker
         self._frozen = {option.dest: self.values.get(option.dest) for option in OPTIONS if option.frozen}
 
     @property
@@ -75,7 +75,7 @@ class LocustOptions:
             # The web UI can set any option by a POST; what was frozen at the start is put back.  A worker that was
             # given none of its own takes the master's.
             given = value is not None and not isinstance(value, Unset)
-            if not self._is_worker or given:
+            if not self.is_worker or given:
                 # A default must not arrive at a worker as if somebody had given it.
                 options[dest] = value if given or not self._is_master else None
         return load_settings(options)

@@ -60,7 +60,7 @@ class Plugin:
         for name in untested():
             logger.warning("%s is newer than the version that locust-kafka was tested with", name)
         settings = self._settings()  # refused now rather than at the start
-        self._ending = Ending(settings)
+        self._ending = Ending(settings, 0, is_worker=self._options.is_worker)
         self.master = MasterSide(runner, self._not_started) if isinstance(runner, MasterRunner) else None
         self.worker = WorkerSide(runner, self) if isinstance(runner, WorkerRunner) else None
         self._task_errors = TaskErrors(environment)
@@ -147,7 +147,7 @@ class Plugin:
         if previous is not None:
             previous.recorder.rows.disconnect()
         self._runs += 1
-        self._ending.begin(settings, self._runs, is_worker=self.worker is not None)
+        self._ending = Ending(settings, self._runs, is_worker=self.worker is not None)
         share = 1.0
         if self.worker is not None:
             share = 1 / max(1, int(self._options.values.get("kafka_worker_count") or 1))
@@ -178,13 +178,13 @@ class Plugin:
             settings = self._settings()
         except SettingsError as error:
             self._runs += 1
-            self._ending.begin(self._ending.settings, self._runs, is_worker=False)
+            self._ending = Ending(self._ending.settings, self._runs, is_worker=False)
             self._not_started(error)
             raise gevent.GreenletExit from None  # no user may start
         classes = frozenset(user_class.__name__ for user_class in kafka_users(self.environment.user_classes))
         master.begin(self._options.values, settings.rate, classes)
         self._runs += 1
-        self._ending.begin(settings, self._runs, is_worker=False)
+        self._ending = Ending(settings, self._runs, is_worker=False)
 
     def _test_stopping(self, **_kwargs: Any) -> None:
         if self._run is not None:
@@ -193,20 +193,21 @@ class Plugin:
             self.master.ending = True
 
     def _test_stop(self, **_kwargs: Any) -> None:
+        run, ending = self._run, self._ending  # the next run may begin while this one drains
         if self.master is not None:
             results = self.master.finish()
             if results is not None:
-                self._conclude(results)
+                self._conclude(ending, results)
             self.master.run_finished()
-        elif self._run is not None and self.worker is not None:
-            self.worker.locust_stopped(self._run)
-        elif self._run is not None:
-            self._run.finish()
-            if self._run.connection is not None:
-                self._conclude(self._run.results)
+        elif run is not None and self.worker is not None:
+            self.worker.locust_stopped(run)
+        elif run is not None:
+            run.finish()
+            if run.connection is not None:
+                self._conclude(ending, run.results)
 
-    def _conclude(self, results: RunResults) -> None:
-        self._ending.conclude(results, show=not self._options.values.get("headless"))
+    def _conclude(self, ending: Ending, results: RunResults) -> None:
+        ending.conclude(results, show=not self._options.values.get("headless"))
 
     def _reset_stats(self, **_kwargs: Any) -> None:
         since = "since the statistics were reset"
@@ -292,4 +293,4 @@ class Plugin:
     def _at_exit(self) -> None:
         if self._run is not None and self._run.is_open:
             self._run.abandon()
-            self._conclude(self._run.results)
+            self._conclude(self._ending, self._run.results)

@@ -18,10 +18,12 @@ from confluent_kafka import Message
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.legs import Legs
+from locust_kafka.core.results import RunResults
 from locust_kafka.core.sampling import Sampling
 from locust_kafka.core.traceparent import TraceIds
 from locust_kafka.embedded import EmbeddedKafka
 from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.measure import Measure
 from locust_kafka.telemetry import spans
 from locust_kafka.telemetry.export import Export, Provider
 from locust_kafka.telemetry.otlp import Encoder
@@ -56,18 +58,18 @@ def main() -> None:
 def microbenchmarks() -> None:
     """The added code alone, in µs an exchange."""
     ids = [TraceIds().new()[0] for _ in range(100_000)]
-    tracer = Tracer(Sampling(1, 10, 10), Export(Provider(None)), 1000, ours=True)  # type: ignore[arg-type] # never sent to
+    tracer = Tracer(Sampling(1, 10, 10), Export(Provider(None)), 1000, RunResults(), Measure(RunResults()), ours=True)  # type: ignore[arg-type] # never sent to
     exchanges = [ended(trace_id) for trace_id in ids]
     began = perf_counter_ns()
     for exchange, trace_id in zip(exchanges, ids, strict=True):
         tracer.sample(trace_id, began + 1)
-        tracer.judge(exchange)
+        tracer._judge(exchange)
     print(f"default sampling, one exchange: {(perf_counter_ns() - began) / len(ids) / 1e3:.2f} µs")
     encoder = Encoder([("service.name", "bench")], ("bench", "1"))
     few = exchanges[:5000]
     for exchange in few:
         exchange.sampled = True
-        tracer.judge(exchange)
+        tracer._judge(exchange)
     began = perf_counter_ns()
     for exchange in few:
         assert exchange.kept is not None

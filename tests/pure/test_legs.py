@@ -62,12 +62,12 @@ def test_nothing_is_told_without_both_bounds() -> None:
     clock = BrokerClock()
     clock.bound(0, 5.0, math.inf)
     assert clock.offset is None
-    assert clock.told is None
+    assert clock.usable_offset is None
     clock.bound(0, -math.inf, 5.0 + 12 * MS)
     assert clock.offset == (5 + 6 * MS, 12 * MS)
-    assert clock.told is None  # too wide to tell anything
+    assert clock.usable_offset is None  # too wide to tell anything
     clock.bound(0, -math.inf, 5.0 + 10 * MS)
-    assert clock.told is not None
+    assert clock.usable_offset is not None
 
 
 def test_a_leader_that_changed_begins_anew() -> None:

@@ -111,7 +111,7 @@ def test_workers_take_turns(workers: int, rate: float, until_s: float) -> None:
 
 @given(st.integers(1, 60), st.integers(1, 10))
 def test_no_arrival_is_forgotten(due_s: int, patience_s: int) -> None:
-    """Taken, dropped and missed arrivals add up to those that were due; one given back is the next taken."""
+    """Due = started + dropped + given back, whatever was taken when; one given back is the next taken."""
     schedule = Schedule(Plan([Stage(2, 2, 0)], 0, 1.0), CONSTANT, patience_s * S, lambda: 0.0)
     now_ns = due_s * S
     first = schedule.take(now_ns)
@@ -119,7 +119,54 @@ def test_no_arrival_is_forgotten(due_s: int, patience_s: int) -> None:
     assert now_ns - patience_s * S <= first <= now_ns
     schedule.give_back(first)
     assert schedule.take(now_ns) == first
-    assert schedule.missed(now_ns) == 2 * due_s + 1 - 1
+    schedule.give_back(first)
+    counts = schedule.close(now_ns)
+    assert counts.due == 2 * due_s + 1 == counts.started + counts.dropped + counts.given_back
+    assert (counts.started, counts.given_back) == (0, 1)
+
+
+@given(st.lists(st.tuples(st.sampled_from("trgs"), st.integers(1, 3_000)), max_size=60), st.integers(1, 5))
+def test_arrivals_balance_whatever_happens(steps: list[tuple[str, int]], patience_s: int) -> None:
+    """Taking, giving back, other rates and shares in any order: due = started + dropped + given back, and none twice."""
+    schedule = Schedule(Plan([Stage(20, 20, 0)], 0, 1.0), CONSTANT, patience_s * S, lambda: 0.5)
+    now_ns, held = 0, []
+    for what, step in steps:
+        now_ns += step * 1_000_000
+        if what == "t" and (taken_ns := schedule.take(now_ns)) is not None:
+            held.append(taken_ns)
+        elif what == "g" and held:
+            schedule.give_back(held.pop())
+        elif what == "r":
+            schedule.set_rate(now_ns, step % 50)
+        elif what == "s":
+            schedule.set_share(now_ns, (step % 10) / 10)
+    counts = schedule.close(now_ns)
+    assert counts.due == counts.started + counts.dropped + counts.given_back
+    assert counts.started == len(held)
+
+
+def test_a_shape_that_sets_the_rate_at_every_tick_stays_cheap() -> None:
+    """The plan keeps no pieces that lie behind its last arrival: an hour of ticks is no longer than a minute's."""
+    plan = Plan([Stage(20, 20, 0)], 0, 1.0)
+    schedule = Schedule(plan, CONSTANT, NEVER, lambda: 0.0)
+    for second in range(1, 3601):
+        schedule.set_rate(second * S, 20 + second % 2)
+        while schedule.take(second * S) is not None:
+            pass
+    assert len(plan._pieces) < 10
+
+
+@given(st.integers(1, 100), st.integers(1, 100), st.integers(0, 20))
+def test_the_rest_of_a_plan_is_the_plan(low: int, high: int, joined_s: int) -> None:
+    """A worker that joins late begins where the others are: the remaining stages want what the whole plan wants."""
+    plan = Plan([Stage(low, high, 10), Stage(high, high, 0)], 0, 1.0)
+    stages, start_ns = plan.remaining(joined_s * S)
+    assert start_ns == joined_s * S
+    rest = Plan(stages, start_ns, 1.0)
+    until_ns = (joined_s + 15) * S
+    before = plan._current(joined_s * S).count_at(joined_s * S)
+    wanted = plan._current(until_ns).count_at(until_ns) - before
+    assert rest._current(until_ns).count_at(until_ns) == pytest.approx(wanted, rel=1e-6, abs=1e-6)
 
 
 @given(st.integers(1, 9), st.integers(1, 2000), st.integers(1, 20))

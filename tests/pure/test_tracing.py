@@ -17,6 +17,7 @@ from locust_kafka.core.results import RunResults
 from locust_kafka.core.sampling import SECOND_NS, Budget, Reason, Sampling
 from locust_kafka.core.traceparent import TraceIds, parse_server_timing
 from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.measure import Measure
 from locust_kafka.telemetry import environment, otlp_metrics, spans
 from locust_kafka.telemetry.otlp import Encoder
 from locust_kafka.telemetry.spans import Span, SpanTemplate
@@ -216,28 +217,30 @@ def ended(correlation_id: bytes, trace_id: str, outcome: Outcome = Outcome.MATCH
 def test_a_reused_id_leads_into_no_other_trace() -> None:
     """With ids that are not ours, a later reply is told in the trace of the id's last exchange, or not at all."""
     export = Kept()
-    tracer = Tracer(Sampling(0, 0, 1), export, 1000, ours=False)  # type: ignore[arg-type] # as far as it is used
+    tracer = Tracer(Sampling(0, 0, 1), export, 1000, RunResults(), Measure(RunResults()), ours=False)  # type: ignore[arg-type] # as far as it is used
     first, second, third = (f"{number:032x}" for number in (1, 2, 3))
     message = Message(topic="replies", partition=0, offset=7, timestamp=(2, 5))
     past = EndedRequest(900, Outcome.MATCHED, True, 100, 200, "n")
     for trace_id, told in ((first, first), (second, ""), (third, "")):  # the cap allows one of them
-        assert tracer.judge(ended(b"cust-7", trace_id, Outcome.TIMED_OUT)) == (trace_id == first)
-        assert tracer.further(b"cust-7", past, Verdict.DUPLICATE, message, 950) == told
+        assert tracer._judge(ended(b"cust-7", trace_id, Outcome.TIMED_OUT)) == (trace_id == first)
+        assert tracer._export_later(b"cust-7", past, Verdict.DUPLICATE, message, 950) == told
 
 
 def test_a_trace_that_is_told_is_told_whole() -> None:
     """Later replies of a kept exchange need no room under the cap; those of others share it."""
     export = Kept()
-    tracer = Tracer(Sampling(1, 5, 1), export, 1000, ours=True)  # type: ignore[arg-type]
+    tracer = Tracer(Sampling(1, 5, 1), export, 1000, RunResults(), Measure(RunResults()), ours=True)  # type: ignore[arg-type]
     trace_id = f"{7:032x}"
     exchange = ended(trace_id.encode(), trace_id)
     exchange.sampled = tracer.sample(trace_id.encode(), 0)
-    assert tracer.judge(exchange)
+    assert tracer._judge(exchange)
     message = Message(topic="replies", partition=0, offset=7, timestamp=(2, 5))
     past = EndedRequest(900, Outcome.MATCHED, True, 100, 200, "n")
     for _ in range(10):
-        assert tracer.further(trace_id.encode(), past, Verdict.DUPLICATE, message, 950) == trace_id
+        assert tracer._export_later(trace_id.encode(), past, Verdict.DUPLICATE, message, 950) == trace_id
     assert [[span.template.name for span in told] for told in export.told] == [["process replies"]] * 10
-    others = [tracer.further(f"{n:032x}".encode(), past, Verdict.DUPLICATE, message, 950) for n in range(100, 110)]
+    others = [
+        tracer._export_later(f"{n:032x}".encode(), past, Verdict.DUPLICATE, message, 950) for n in range(100, 110)
+    ]
     assert [bool(other) for other in others] == [True] + [False] * 9
     assert [span.template.name for span in export.told[-1]] == ["request n", "process replies"]

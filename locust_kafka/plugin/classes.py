@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from locust_kafka.errors import SettingsError
+from locust_kafka.exchange.matching import Match
 from locust_kafka.settings import MAX_TIMEOUT_S, Settings, number, one_of, rate, same_cluster, topic
 
-if TYPE_CHECKING:
-    from locust_kafka.plugin.user import KafkaUser
-
 OWN, SHARED = "own", "shared"
+
+
+class KafkaAttributes:
+    """What a user class can say of Kafka, as class attributes; None leaves it to the option."""
+
+    tasks: Any
+    """Locust's."""
+
+    bootstrap: str | None = None
+    """Brokers, `host:port,...`; one cluster in a run.  Option --kafka-bootstrap."""
+
+    request_topic: Any = None
+    """Where its requests go.  Option --kafka-request-topic."""
+
+    reply_topic: Any = None
+    """Where the replies to them come; sent along as `reply-to`.  Option --kafka-reply-topic."""
+
+    reply_timeout: Any = None
+    """How long a reply may take, in seconds.  Option --kafka-reply-timeout."""
+
+    rate: float | str | None = None
+    """Arrivals per second in total (open model); text as in --kafka-rate."""
+
+    producers: ClassVar[str] = "own"
+    """`own`: a producer per user, as a service instance each would have; `shared`: one for the whole process."""
+
+    match: ClassVar[Match | None] = None
+    """Two extractors, request → id and reply → id, for services that --kafka-match cannot describe."""
 
 
 class ClassSettings(NamedTuple):
@@ -24,14 +50,12 @@ class ClassSettings(NamedTuple):
     shared_producer: bool
 
 
-def kafka_users(user_classes: Iterable[Any]) -> list[type[KafkaUser]]:
+def kafka_users(user_classes: Iterable[Any]) -> list[type[KafkaAttributes]]:
     """Those of Locust's user classes that are ours."""
-    from locust_kafka.plugin.user import KafkaUser
-
-    return [c for c in user_classes if issubclass(c, KafkaUser)]
+    return [c for c in user_classes if issubclass(c, KafkaAttributes)]
 
 
-def class_settings(settings: Settings, user_class: type[KafkaUser]) -> ClassSettings:
+def class_settings(settings: Settings, user_class: type[KafkaAttributes]) -> ClassSettings:
     """One class's attributes over the settings.
 
     Raises:
@@ -49,7 +73,7 @@ def class_settings(settings: Settings, user_class: type[KafkaUser]) -> ClassSett
     )
 
 
-def settings_for(settings: Settings, user_classes: Iterable[type[KafkaUser]]) -> Settings:
+def settings_for(settings: Settings, user_classes: Iterable[type[KafkaAttributes]]) -> Settings:
     """The settings with all class attributes over the options.
 
     Raises:
@@ -96,7 +120,7 @@ def refuse_same_topic(requests: Iterable[str], replies: Iterable[str]) -> None:
         )
 
 
-def _one_cluster(settings: Settings, classes: list[type[KafkaUser]]) -> Settings:
+def _one_cluster(settings: Settings, classes: list[type[KafkaAttributes]]) -> Settings:
     named = {user_class.__name__: user_class.bootstrap for user_class in classes if user_class.bootstrap is not None}
     for name, servers in named.items():
         if not isinstance(servers, str) or not servers.strip():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import gevent
 from confluent_kafka import KafkaException
 from gevent.hub import Waiter
+from locust import User
 
 from locust_kafka.core.traceparent import request_traceparent
 from locust_kafka.exchange.exchange import Exchange
@@ -32,7 +33,6 @@ from locust_kafka.plugin.classes import ClassSettings
 from locust_kafka.plugin.topics import unknown_topic
 
 if TYPE_CHECKING:
-    from locust_kafka.plugin.user import KafkaUser
     from locust_kafka.run.run import Run
 
 QUEUE_FULL_PAUSE_S = 0.002
@@ -51,7 +51,7 @@ class RequestSender:
         settings: what holds for the user's class.
     """
 
-    def __init__(self, user: KafkaUser, run: Run, settings: ClassSettings) -> None:
+    def __init__(self, user: User, run: Run, settings: ClassSettings) -> None:
         self._user = user
         self._run = run
         self._settings = settings

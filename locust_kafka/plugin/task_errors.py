@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import gevent
 from locust.env import Environment
 
+from locust_kafka.plugin.classes import KafkaAttributes
 from locust_kafka.plugin.compat import task_logger
 
 logger = logging.getLogger("locust_kafka")
@@ -66,10 +67,8 @@ class TaskErrors(logging.Filter):
         return True
 
     def _failed(self, user_instance: Any, exception: BaseException, **_kwargs: Any) -> None:
-        from locust_kafka.plugin.user import KafkaUser
-
         user = getattr(user_instance, "user", user_instance)
-        if not isinstance(user, KafkaUser):
+        if not isinstance(user, KafkaAttributes):
             return
         if len(self._ours) < 1000:
             self._ours[id(exception)] = exception

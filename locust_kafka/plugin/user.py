@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gevent
 from locust import User
 
-from locust_kafka.exchange.matching import Match
-from locust_kafka.plugin.classes import class_settings
+from locust_kafka.plugin.classes import KafkaAttributes, class_settings
 from locust_kafka.plugin.client import KafkaClient
 from locust_kafka.plugin.compat import RUNNING, WAITING, taskset_of
 from locust_kafka.plugin.events import install
@@ -17,7 +16,7 @@ from locust_kafka.plugin.plugin import Plugin
 install()
 
 
-class KafkaUser(User):
+class KafkaUser(KafkaAttributes, User):
     """A user with `self.kafka`.  A class attribute comes before the option, the option before the environment.
 
     In the open model an arrival is one execution of a task: a task begins as soon as an arrival is due for it.
@@ -25,36 +24,15 @@ class KafkaUser(User):
 
     abstract: bool = True
 
-    bootstrap: str | None = None
-    """Brokers, `host:port,...`; one cluster in a run.  Option --kafka-bootstrap."""
-
-    request_topic: Any = None
-    """Where its requests go.  Option --kafka-request-topic."""
-
-    reply_topic: Any = None
-    """Where the replies to them come; sent along as `reply-to`.  Option --kafka-reply-topic."""
-
-    reply_timeout: Any = None
-    """How long a reply may take, in seconds.  Option --kafka-reply-timeout."""
-
-    rate: float | str | None = None
-    """Arrivals per second in total (open model); text as in --kafka-rate."""
-
-    producers: ClassVar[str] = "own"
-    """`own`: a producer per user, as a service instance each would have; `shared`: one for the whole process."""
-
-    match: ClassVar[Match | None] = None
-    """Two extractors, request → id and reply → id, for services that --kafka-match cannot describe."""
-
     def __init__(self, environment: Any) -> None:
         self._locust_state: str | None = None
         super().__init__(environment)
         run = Plugin.of(environment).current_run()
         settings = class_settings(run.settings, type(self))
         # On the instance: a later run in this process may have other options.
-        self.request_topic: str = settings.request_topic
-        self.reply_topic: str = settings.reply_topic
-        self.reply_timeout: float = settings.reply_timeout_s
+        self.request_topic = settings.request_topic
+        self.reply_topic = settings.reply_topic
+        self.reply_timeout = settings.reply_timeout_s
         self.kafka = KafkaClient(self, run, settings)
         self._yields_in_sleep = False
         self._users_on_start = self.on_start

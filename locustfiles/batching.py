@@ -13,7 +13,7 @@ from locust_kafka import KafkaUser
 ONE_KEY = "always-the-same" if os.environ.get("ONE_PARTITION") else None
 
 
-class Guest(KafkaUser):
+class BatchingGuest(KafkaUser):
     """Sends without waiting, as a busy client does: what waits is the producer."""
 
     producers = "shared"

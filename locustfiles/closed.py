@@ -8,7 +8,7 @@ from locust import task
 from locust_kafka import KafkaUser
 
 
-class Guest(KafkaUser):
+class ClosedGuest(KafkaUser):
     """Somebody who has the waiter wait for them."""
 
     @task

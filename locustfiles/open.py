@@ -8,7 +8,7 @@ from locust import task
 from locust_kafka import KafkaUser
 
 
-class Guest(KafkaUser):
+class OpenGuest(KafkaUser):
     """One of those who take the arrivals; their number caps how many sends are under way."""
 
     producers = "shared"

@@ -124,9 +124,8 @@ def test_partitions_that_come_are_read(broker: str, topics: tuple[str, str], wai
     options = [*SHORT, "-t", "14s", "--kafka-reply-timeout", "12", "--kafka-summary", str(tmp_path / "s.json")]
     with locust(broker, topics, MISUSE, *options) as run:
         run.await_line("All users spawned")
-        AdminClient({"bootstrap.servers": broker}).create_partitions([NewPartitions(topics[1], 12)])[topics[1]].result(
-            30
-        )
+        admin = AdminClient({"bootstrap.servers": broker})
+        admin.create_partitions([NewPartitions(topics[1], 12)])[topics[1]].result(30)
         assert run.wait(60) == 0, run.output
     assert "has gained partitions" in run.output
     requests = read_summary(tmp_path / "s.json")["requests"]

@@ -82,6 +82,4 @@ def test_no_circle_anywhere() -> None:
 
 def test_the_rooms_are_those_of_the_table() -> None:
     """A new folder needs a line in the table."""
-    assert {path.parent.name for path in HOME.glob("*/*.py")} == ARROWS.keys() - {
-        ""
-    }
+    assert {path.parent.name for path in HOME.glob("*/*.py")} == ARROWS.keys() - {""}

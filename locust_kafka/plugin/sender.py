@@ -127,7 +127,7 @@ class RequestSender:
     ) -> Exchange:
         """Check what was given, begin an exchange and produce its request."""
         run, settings = self._run, self._settings
-        body = payload(value)
+        body = value if type(value) is bytes else payload(value)
         own_headers = None if headers is None else request_headers(headers, self._reply_to[0])
         topic = settings.request_topic if topic is None else topic
         if name is None or name not in self._names:
@@ -137,7 +137,9 @@ class RequestSender:
         if not run.is_open:
             run.await_may_send()
         missing = unknown_topic(run, topic) if topic not in run.topics else ""
-        producer = self._ready_producer(timeout_s)
+        producer = self._producer
+        if producer is None or timeout_s or self._usable_from_ns:
+            producer = self._ready_producer(timeout_s)
 
         trace_id, traceparent, default_key = run.ids.new()
         if key is DefaultKey.UUID:

@@ -58,10 +58,6 @@ class NameResults:
         """The latencies by their names in the summary."""
         return {name: getattr(self, name) for name in SHOWN}
 
-    def legs(self) -> dict[str, LatencySeries]:
-        """The legs by their names in the summary."""
-        return {name: getattr(self, name) for name in LEGS}
-
     def aggregate(self) -> None:
         """Count what was recorded."""
         for name in RECORDED:

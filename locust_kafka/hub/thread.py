@@ -7,13 +7,11 @@ A native thread may use the original functions that stand here, a deque, and `Hu
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import gevent
 from gevent import monkey
 
 start_new_thread: Callable[..., int] = monkey.get_original("_thread", "start_new_thread")
-allocate_lock: Callable[[], Any] = monkey.get_original("_thread", "allocate_lock")
 native_sleep: Callable[[float], None] = monkey.get_original("time", "sleep")
 
 

@@ -35,11 +35,7 @@ def payload(value: Any) -> bytes | None:
         TypeError: it is neither bytes nor text nor None.
         ValueError: the text cannot be encoded.
     """
-    if value is None or isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return encoded(value, "value")
-    raise TypeError(f"value must be bytes, str or None, not {type(value).__name__}: serialize it first")
+    return _record_bytes(value, "value", ": serialize it first")
 
 
 def record_key(key: Any) -> bytes | None:
@@ -49,11 +45,7 @@ def record_key(key: Any) -> bytes | None:
         TypeError: it is neither bytes nor text nor None.
         ValueError: the text cannot be encoded.
     """
-    if key is None or isinstance(key, bytes):
-        return key
-    if isinstance(key, str):
-        return encoded(key, "key")
-    raise TypeError(f"key must be bytes, str or None, not {type(key).__name__}")
+    return _record_bytes(key, "key", "")
 
 
 def request_name(name: Any) -> str:
@@ -142,3 +134,11 @@ def encoded(text: str, what: str) -> bytes:
         raise ValueError(
             f"{what} cannot be sent: character {error.start} is a lone surrogate, which UTF-8 does not have"
         ) from None
+
+
+def _record_bytes(given: Any, what: str, remedy: str) -> bytes | None:
+    if given is None or isinstance(given, bytes):
+        return given
+    if isinstance(given, str):
+        return encoded(given, what)
+    raise TypeError(f"{what} must be bytes, str or None, not {type(given).__name__}{remedy}")

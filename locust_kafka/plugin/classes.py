@@ -88,6 +88,8 @@ def settings_for(settings: Settings, user_classes: Iterable[type[KafkaAttributes
                 f"the user class {user_class.__name__} has no task to run: decorate a method with @task"
                 " (or look whether --tags leaves any)"
             )
+    if len({user_class.match for user_class in classes}) > 1:
+        raise SettingsError("the user classes name several ways to match replies (match): a run has one")
     settings = _one_cluster(settings, classes)
     rates = {str(user_class.rate): user_class for user_class in classes if user_class.rate is not None}
     if len(rates) > 1:

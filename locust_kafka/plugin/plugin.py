@@ -158,8 +158,7 @@ class Plugin:
         return Run(spec, LocustRows(self.environment), self._opened, self._run_failed, previous, refusal)
 
     def _match(self) -> Match | None:
-        given = {user_class.match for user_class in kafka_users(self.environment.user_classes)} - {None}
-        return next(iter(given), None)
+        return next((one.match for one in kafka_users(self.environment.user_classes)), None)
 
     def _run_id(self) -> str:
         return str(self._options.values.get("kafka_run_id") or "") if self.worker is not None else ""

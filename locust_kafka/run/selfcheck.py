@@ -9,13 +9,10 @@ from time import perf_counter_ns
 from typing import Any
 
 import gevent
-from gevent import monkey
 
 from locust_kafka.core.health import HUB_EVERY_NS, MS, NATIVE_EVERY_NS, Health, Stall
-from locust_kafka.hub.thread import NativeThread
+from locust_kafka.hub.thread import NativeThread, native_sleep
 from locust_kafka.hub.timer import HubTimer
-
-_sleep = monkey.get_original("time", "sleep")
 
 ACCOUNT_EVERY_NS = 250 * MS
 STALL_NS = 5 * MS
@@ -90,7 +87,7 @@ class SelfCheck:
     def _beat(self) -> None:
         while not self._stopping:
             due_ns = perf_counter_ns() + NATIVE_EVERY_NS
-            _sleep(NATIVE_EVERY_NS / 1e9)
+            native_sleep(NATIVE_EVERY_NS / 1e9)
             now_ns = perf_counter_ns()
             self._native.append((now_ns, now_ns - due_ns))
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locust_kafka.errors import SettingsError
+from locust_kafka.exchange.matching import Match
 from locust_kafka.options import DEFAULT_BOOTSTRAP, OPTIONS
 from locust_kafka.plugin.classes import KafkaAttributes, class_settings, settings_for
 from locust_kafka.plugin.options import Unset, given_options
@@ -77,6 +78,13 @@ def test_two_clusters_are_refused() -> None:
         )
     with pytest.raises(SettingsError, match="several clusters are named"):
         settings_for(parse({"kafka_bootstrap": Given("a:1", "--kafka-bootstrap")}), [user_class(bootstrap="b:1")])
+
+
+def test_a_run_matches_in_one_way() -> None:
+    """Classes that name different extractors are refused, for nobody could say which one holds."""
+    one, other = Match(lambda *_: b"1", lambda *_: b"1"), Match(lambda *_: b"2", lambda *_: b"2")
+    with pytest.raises(SettingsError, match="several ways to match"):
+        settings_for(parse({}), [user_class(match=one), user_class(match=other)])
 
 
 def test_no_topic_is_for_both() -> None:

@@ -25,7 +25,7 @@ jaeger: $(INSTALLED)
 test-lowest:
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.installed
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python locust==2.47.0 confluent-kafka==2.13.2
-	.venv-lowest/bin/pytest tests/load/test_plugin.py tests/e2e/test_exactness.py
+	.venv-lowest/bin/pytest tests/process/test_plugin.py tests/distributed/test_exactness.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -33,16 +33,16 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
-	$(BIN)/python -m tests.bench.waiter
-	$(BIN)/python -m tests.bench.generator
-	$(BIN)/python -m tests.bench.tracing
+	$(BIN)/python -m benchmarks.waiter
+	$(BIN)/python -m benchmarks.generator
+	$(BIN)/python -m benchmarks.tracing
 
 soak: $(INSTALLED)
-	$(BIN)/python -m tests.bench.memory
+	$(BIN)/python -m benchmarks.memory
 
 # What is reported against what the wire saw; needs tcpdump and root.
 accuracy: $(INSTALLED)
-	$(BIN)/python -m tests.accuracy
+	$(BIN)/python -m benchmarks.accuracy
 
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --no-header \

@@ -175,3 +175,14 @@ def await_answer(url: str, timeout_s: float = 30) -> bytes:
 def assert_well_behaved(output: str) -> None:
     """No traceback reaches a user."""
     assert "Traceback" not in output, output
+
+
+def assert_balanced(path: Path, *, at_least: int = 1) -> dict[str, int]:
+    """The counts of requests in a summary whose books balance and whose run is valid."""
+    summary = read_summary(path)
+    assert summary["balanced"], summary["equations"]
+    assert not summary["invalid"]
+    requests: dict[str, int] = summary["requests"]
+    assert requests["pending"] == 0
+    assert requests["registered"] >= at_least
+    return requests

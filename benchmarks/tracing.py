@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Message
 
+from benchmarks.echo import echo
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.legs import Legs
 from locust_kafka.core.results import RunResults
@@ -28,7 +29,6 @@ from locust_kafka.telemetry import spans
 from locust_kafka.telemetry.export import Export, Provider
 from locust_kafka.telemetry.otlp import Encoder
 from locust_kafka.telemetry.tracer import Tracer
-from tests.bench.echo import echo
 from tests.support import Process, create_topics, free_port, locust, read_summary
 
 TOPICS = ("bench-requests", "bench-replies")
@@ -95,7 +95,7 @@ def costs(bootstrap: str) -> None:
     """Every exchange traced at 1 000/s, against none."""
     port = free_port()
     options = ["--kafka-rate", "1000", "-u", "50", "--kafka-trace-rate", "2000"]
-    with Process([sys.executable, "-m", "tests.bench.collector", "ok", str(port)]) as collector:
+    with Process([sys.executable, "-m", "benchmarks.collector", "ok", str(port)]) as collector:
         collector.await_line("ready")
         pairs = in_turns(bootstrap, options, f"http://127.0.0.1:{port}", lag=True)
     more = statistics.median(traced.cpu_us - plain.cpu_us for plain, traced in pairs)
@@ -116,7 +116,7 @@ def providers(bootstrap: str) -> None:
         "--otel with Locust's metrics": (["--otel"], quiet),
     }
     print("| spans by | rate, ratio | CPU, ratio |\n|---|--:|--:|", flush=True)
-    with Process([sys.executable, "-m", "tests.bench.collector", "ok", str(port)]) as collector:
+    with Process([sys.executable, "-m", "benchmarks.collector", "ok", str(port)]) as collector:
         collector.await_line("ready")
         for way, (options, environment) in ways.items():
             pairs = [
@@ -137,7 +137,7 @@ def bad_collectors(bootstrap: str) -> None:
         if mode == "closed":
             pairs = in_turns(bootstrap, ["-u", "50"], f"http://127.0.0.1:{port}")
         else:
-            with Process([sys.executable, "-m", "tests.bench.collector", mode, str(port)]) as collector:
+            with Process([sys.executable, "-m", "benchmarks.collector", mode, str(port)]) as collector:
                 collector.await_line("ready")
                 pairs = in_turns(bootstrap, ["-u", "50"], f"http://127.0.0.1:{port}")
         rate = statistics.median(traced.rate / plain.rate for plain, traced in pairs)
@@ -164,7 +164,7 @@ def run(bootstrap: str, options: list[str], environment: dict[str, str], *, lag:
         options += ["--kafka-settle", "0", "--kafka-summary", str(path)]
         began = time.monotonic()
         environment = {**environment, "PRODUCERS": "shared", "LAG": "1" if lag else ""}
-        with locust(bootstrap, TOPICS, "tests/bench/generator_locustfile.py", *options, **environment) as process:
+        with locust(bootstrap, TOPICS, "benchmarks/generator_locustfile.py", *options, **environment) as process:
             code = process.wait()
         summary = read_summary(path)
         if code or not summary["balanced"]:

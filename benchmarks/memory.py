@@ -6,9 +6,9 @@ import time
 
 import psutil
 
+from benchmarks.echo import echo
+from benchmarks.generator import LOCUSTFILE, TOPICS
 from locust_kafka.embedded import EmbeddedKafka
-from tests.bench.echo import echo
-from tests.bench.generator import LOCUSTFILE, TOPICS
 from tests.support import create_topics, locust
 
 RATE, SECONDS = 5000, 600

@@ -18,7 +18,7 @@ def test_every_call_of_the_client(broker: str, topics: tuple[str, str], waiter: 
     create_topics(broker, topics[0] + "-silent")
     waiter.start()
     with locust(
-        broker, topics, "tests/load/locustfiles/api.py", "--headless", "--kafka-settle", "0.5",
+        broker, topics, "tests/process/locustfiles/api.py", "--headless", "--kafka-settle", "0.5",
         "--kafka-reply-timeout", "5", "--kafka-summary", str(tmp_path / "s.json"),
     ) as run:  # fmt: skip
         assert run.wait() == 1, run.output
@@ -60,7 +60,7 @@ def test_batched_and_single_statistics_are_the_same(
     for single in ("", "1"):
         prefix = tmp_path / f"run{single}"
         with locust(
-            broker, topics, "tests/load/locustfiles/burst.py", "--headless", "--csv", str(prefix),
+            broker, topics, "tests/process/locustfiles/burst.py", "--headless", "--csv", str(prefix),
             "--kafka-settle", "0", SINGLE=single,
         ) as run:  # fmt: skip
             assert run.wait() == 1, run.output

@@ -10,14 +10,12 @@ import pytest
 
 from tests.support import Process, Waiter, assert_well_behaved, locust, read_summary
 
-ATTEMPTS = 3
-
 
 def run(
     broker: str, topics: tuple[str, str], tmp_path: Path, *options: str, **environment: str
 ) -> tuple[int, dict[str, Any], str]:
     with locust(
-        broker, topics, "tests/load/locustfiles/stalls.py", "--headless", "--only-summary", "-u", "20", "-r", "100",
+        broker, topics, "tests/process/locustfiles/stalls.py", "--headless", "--only-summary", "-u", "20", "-r", "100",
         "-t", "8s", "--kafka-settle", "0", "--kafka-warmup", "2", "--kafka-summary", str(tmp_path / "s.json"), *options,
         LOCUST_KAFKA_SELF_CHECK="fail", **environment,
     ) as process:  # fmt: skip
@@ -45,27 +43,23 @@ def test_stalls_of_the_hub_make_the_run_invalid(
     assert summary["self_check"]["lag_ms"]["hub"]["max"] >= 40
 
 
-@pytest.mark.parametrize(
-    "load", [["-u", "1"], ["-u", "40"], ["--kafka-rate", "300"]], ids=["idle", "half_closed", "half_open"]
-)
+@pytest.mark.parametrize("load", [["-u", "1"], ["--kafka-rate", "300"]], ids=["idle", "half_open"])
 def test_work_alone_does_not(
     broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path, load: list[str]
 ) -> None:
-    """Idle, and with some hundred exchanges a second, the run is valid, unless the machine itself stood still."""
+    """Idle, and with some hundred exchanges a second, the run is valid; else an idle process was late as often."""
     waiter.start(wait="uniform:20ms-300ms")
-    for _ in range(ATTEMPTS):
-        with Process([sys.executable, "-m", "tests.load.metronome"]) as metronome:
-            code, summary, output = run(broker, topics, tmp_path, *load)
-        if code == 0:
-            assert summary["self_check"]["ok"]
-            assert summary["valid"]
-            assert "it cannot have moved p99 by more than a tenth" in output
-            assert summary["self_check"]["watched_s"] > 3
-            return
-        # A process that does nothing was late as often: what the self-check said of this run is true.
+    with Process([sys.executable, "-m", "tests.process.metronome"]) as metronome:
+        code, summary, output = run(broker, topics, tmp_path, *load)
+    assert summary["self_check"]["watched_s"] > 3
+    assert summary["self_check"]["ok"] == summary["valid"] == (code == 0)
+    if code == 0:
+        assert "it cannot have moved p99 by more than a tenth" in output
+    else:  # what the self-check says is true of a process that does nothing, too
+        assert code == 5
         tenth_ms = max(1.0, summary["latency_ms"]["e2e"]["p99"] / 10)
         lates_ms = [float(line) for line in metronome.lines]
-        assert sum(late for late in lates_ms if late > tenth_ms) > 80, (summary["self_check"], lates_ms)
+        assert sum(late > tenth_ms for late in lates_ms) > 4, (summary["self_check"], lates_ms)
 
 
 def test_shown_only_when_so_wanted(broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_bad_collector_spoils_nothing(
     waiter.start(wait="5ms")
     port = free_port()
     options = [*COMMON, "-t", "3s", "--kafka-settle", "0", "--kafka-summary", str(tmp_path / "s.json")]
-    command = [sys.executable, "-m", "tests.bench.collector", "ok" if mode == "closed" else mode, str(port)]
+    command = [sys.executable, "-m", "benchmarks.collector", "ok" if mode == "closed" else mode, str(port)]
     with Process(command) as server:
         server.await_line("ready")
         if mode == "closed":

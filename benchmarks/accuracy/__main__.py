@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.accuracy.wire import Seen, frames, packets, ways
+from benchmarks.echo import echo
 from locust_kafka.embedded import EmbeddedKafka
-from tests.accuracy.wire import Seen, frames, packets, ways
-from tests.bench.echo import echo
 from tests.support import Process, Waiter, create_topics, locust, read_summary
 
 TOPICS = ("accuracy-requests", "accuracy-replies")
-LOCUSTFILE = "tests/accuracy/locustfile.py"
+LOCUSTFILE = "benchmarks/accuracy/locustfile.py"
 WARM_S = 3
 STARTING_S = 3
 SECONDS = 18
@@ -76,7 +76,7 @@ def timeouts(bootstrap: str) -> None:
     """How long after its deadline a timeout reaches the user."""
     topics = (f"silent-{TOPICS[0]}", f"silent-{TOPICS[1]}")
     options = ["--headless", "--only-summary", "-u", "20", "-r", "7", "-t", "15s", "--exit-code-on-error", "0"]
-    with locust(bootstrap, topics, "tests/accuracy/timeouts_locustfile.py", *options) as process:
+    with locust(bootstrap, topics, "benchmarks/accuracy/timeouts_locustfile.py", *options) as process:
         if process.wait() != 0:
             sys.exit(process.output)
     late = sorted(float(line.split()[1]) for line in process.lines if line.startswith("LATE"))
@@ -113,7 +113,7 @@ def run(bootstrap: str, case: Case) -> Result:
     port = int(bootstrap.rpartition(":")[2])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        control = [sys.executable, "-m", "tests.accuracy.control", str(WARM_S + STARTING_S)]
+        control = [sys.executable, "-m", "benchmarks.accuracy.control", str(WARM_S + STARTING_S)]
         with capture(port, folder / "wire.pcap"), Process(control) as beside:
             summary = load(bootstrap, TOPICS, folder, case.options)
             beside.signal(signal.SIGINT)

@@ -12,7 +12,7 @@ import pytest
 from locust_kafka.core import ended as memory
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.correlator import Pending
-from tests.pure.planted import planted
+from tests.unit.core.planted import planted
 
 REMEMBER_NS = 50
 MOST = 12

@@ -49,7 +49,7 @@ def test_the_ledger_is_exactly_the_plan(broker: str, tmp_path: Path, model: str,
     kind = {"closed": {"TOO_LARGE": "300000"}, "open": {"TOO_LARGE": "2000000", "PRODUCERS": "shared"}}[model]
     with Waiter(broker, topics) as waiter:
         waiter.start(*FAULTS, "--waiters", "80", wait=WAIT)
-        run = locust(broker, topics, "tests/e2e/locustfiles/exact.py", *options, MODEL=model, **kind)
+        run = locust(broker, topics, "tests/process/locustfiles/exact.py", *options, MODEL=model, **kind)
         with run:
             assert run.wait() == 1, run.output  # Locust's own rule: requests failed
     assert_well_behaved(run.output)

@@ -9,13 +9,13 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.echo import echo
 from locust_kafka.embedded import EmbeddedKafka
-from tests.bench.echo import echo
 from tests.support import Process, create_topics, locust, read_summary
 
 TOPICS = ("bench-requests", "bench-replies")
 VALUE = b"x" * 200
-LOCUSTFILE = "tests/bench/generator_locustfile.py"
+LOCUSTFILE = "benchmarks/generator_locustfile.py"
 
 
 class Case(NamedTuple):
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def bare(bootstrap: str, users: int) -> str:
-    with Process([sys.executable, "-m", "tests.bench.bare", bootstrap, str(users)]) as process:
+    with Process([sys.executable, "-m", "benchmarks.bare", bootstrap, str(users)]) as process:
         process.wait()
         figures = json.loads(next(line for line in process.lines if line.startswith("BENCH"))[6:])
     return (

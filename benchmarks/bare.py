@@ -21,7 +21,7 @@ import gevent  # noqa: E402
 from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: E402
 from gevent.hub import Waiter  # noqa: E402
 
-from tests.bench.generator import TOPICS, VALUE  # noqa: E402
+from benchmarks.generator import TOPICS, VALUE  # noqa: E402
 
 WARM_S, MEASURE_S = 5.0, 8.0
 start_new_thread = monkey.get_original("_thread", "start_new_thread")

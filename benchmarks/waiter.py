@@ -22,7 +22,7 @@ def main() -> None:
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
     print("| waiter | replies/s | CPU µs a reply |\n|---|--:|--:|", flush=True)
     with (
-        Process([sys.executable, "-m", "tests.bench.collector", "ok", str(port)]) as collector,
+        Process([sys.executable, "-m", "benchmarks.collector", "ok", str(port)]) as collector,
         EmbeddedKafka(for_load=True) as kafka,
         Waiter(kafka.bootstrap, TOPICS) as waiter,
     ):

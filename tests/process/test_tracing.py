@@ -11,7 +11,7 @@ import pytest
 from tests.jaeger.server import Jaeger, Trace
 from tests.support import Waiter, assert_well_behaved, create_topics, locust, read_summary
 
-TRACED = "tests/e2e/locustfiles/traced.py"
+TRACED = "tests/process/locustfiles/traced.py"
 COMMON = ["--headless", "--only-summary", "-u", "5", "-r", "5", "--kafka-reply-timeout", "1", "--kafka-settle", "2"]
 ALL = ["--kafka-trace-rate", "1000", "--kafka-trace-keep", "1000"]
 ROUNDING_US = 1  # Jaeger shows start and duration, each cut to whole microseconds

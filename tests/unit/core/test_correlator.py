@@ -14,8 +14,8 @@ from locust_kafka.core import correlator as correlation
 from locust_kafka.core import ended as memory
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.correlator import CorrelationIdInUse, Correlator, Pending
-from tests.pure.correlation_oracle import expected, observed, random_events
-from tests.pure.planted import planted
+from tests.unit.core.correlation_oracle import expected, observed, random_events
+from tests.unit.core.planted import planted
 
 SEEDS = st.integers(0, 2**32)
 

@@ -47,7 +47,7 @@ def test_beside_http_users_with_tags_and_a_graceful_stop(
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with locust(
-        broker, topics, "tests/load/locustfiles/mixed.py", "--headless", "-u", "8", "-r", "8", "-t", "5s",
+        broker, topics, "tests/process/locustfiles/mixed.py", "--headless", "-u", "8", "-r", "8", "-t", "5s",
         "--tags", "wanted", "--stop-timeout", "5", "--host", f"http://127.0.0.1:{server.server_port}",
         "--csv", str(tmp_path / "run"), "--html", str(tmp_path / "report.html"), "--kafka-settle", "2",
         "--kafka-summary", str(tmp_path / "s.json"),
@@ -84,7 +84,7 @@ def test_reset_stats_resets_latencies_and_never_the_books(
     assert summary["latency_since"] == "since all users had started"
 
 
-TWO = "tests/load/locustfiles/two_classes.py"
+TWO = "tests/process/locustfiles/two_classes.py"
 
 
 def test_classes_with_topics_of_their_own(broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.accuracy.wire import Packet, Seen, frames, ways
+from benchmarks.accuracy.wire import Packet, Seen, frames, ways
 
 BROKER, TESTER, SERVICE, LISTENER = 9092, 1, 2, 3
 TRACE = "0af7651916cd43dd8448eb211c80319c"

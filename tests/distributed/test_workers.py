@@ -1,0 +1,56 @@
+"""Workers that end, and that die: what they had under way is accounted for."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+from tests.support import Waiter, assert_balanced, assert_well_behaved, free_port, locust, read_summary
+
+CLOSED = "locustfiles/closed.py"
+SPAWNED = "All users spawned"
+
+
+def test_a_second_ctrl_c_reaches_the_workers(broker: str, topics: tuple[str, str], tmp_path: Path) -> None:
+    """The same with workers: they answer the master before all ends."""
+    with locust(
+        broker, topics, CLOSED, "--headless", "--only-summary", "-u", "6", "-r", "6", "--processes", "2",
+        "--kafka-reply-timeout", "3600", "--kafka-summary", str(tmp_path / "s.json"),
+    ) as run:  # fmt: skip
+        run.await_line(SPAWNED)
+        time.sleep(3)
+        run.signal(signal.SIGINT, group=True)
+        run.await_line("draining: 3 requests", times=2)
+        run.signal(signal.SIGINT, group=True)
+        run.wait(20)
+    assert_well_behaved(run.output)
+    requests = assert_balanced(tmp_path / "s.json", at_least=6)
+    assert requests["unfinished"] == 6
+
+
+def test_a_worker_that_dies_is_accounted_for(
+    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path
+) -> None:
+    """A worker killed with -9: what it had pending by its last report is LOST, the run is invalid, the books balance."""
+    waiter.start("--drop", "100%")
+    port = str(free_port())
+    connect = ["--master-port", port]
+    master = ["--master", "--expect-workers", "2", "--master-bind-port", port, "--headless", "-t", "14s", "-u", "8"]
+    master += ["-r", "8", "--only-summary", "--kafka-summary", str(tmp_path / "s.json")]
+    common = ["--kafka-reply-timeout", "9", "--kafka-settle", "0"]
+    with (
+        locust(broker, topics, CLOSED, *master, *common) as run,
+        locust(broker, topics, CLOSED, "--worker", *connect, *common) as worker,
+        locust(broker, topics, CLOSED, "--worker", *connect, *common) as victim,
+    ):
+        run.await_line(SPAWNED)
+        time.sleep(7)
+        victim.signal(signal.SIGKILL)
+        assert run.wait() == 4, run.output
+        worker.wait()
+    assert_well_behaved(run.output)
+    summary = read_summary(tmp_path / "s.json")
+    assert summary["balanced"], summary["equations"]
+    assert summary["requests"]["lost"] == 4
+    assert "ended without a last report" in run.output

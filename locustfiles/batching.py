@@ -8,9 +8,9 @@ import os
 
 from locust import task
 
-from locust_kafka import KafkaUser
+from locust_kafka import DefaultKey, KafkaUser
 
-ONE_KEY = "always-the-same" if os.environ.get("ONE_PARTITION") else None
+ONE_KEY = "always-the-same" if os.environ.get("ONE_PARTITION") else DefaultKey.UUID
 
 
 class BatchingGuest(KafkaUser):

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, Self
 from locust_kafka.core.latency import LatencySeries
 
 MS = 1_000_000
-TENTH = 10
-HUNDREDTH = 100
+MAX_SHIFT = 0.1
+"""How far p99 may have been moved, as a share of it."""
+TAIL = 0.01
+"""The share of exchanges that decides p99."""
 MIN_LAG_NS = MS
 """Below that no lag is held against the generator: timers and threads are no more exact than that."""
 MIN_HUB_LAG_NS = 5 * MS
@@ -22,7 +24,7 @@ MIN_HUB_LAG_NS = 5 * MS
 SATURATED = 0.95
 """Of a core used by the hub's thread: it has nothing left to be on time with."""
 MIN_WATCHED_NS = 2_000_000_000
-"""A shorter look says nothing."""
+"""Below this duration the self-check gives no verdict."""
 STALLS = 20
 HUB_EVERY_NS = 10 * MS
 NATIVE_EVERY_NS = 20 * MS
@@ -39,7 +41,7 @@ class Stall(NamedTuple):
     kind: str
 
 
-SERIES = ("hub", "native", "starts", "gc")
+SERIES = ("hub", "native", "start", "gc")
 
 
 class Health:
@@ -48,7 +50,7 @@ class Health:
     Attributes:
         hub: how late the hub came to what was due, sampled evenly.
         native: how late a native thread did: what a stamp waits for.
-        starts: how late arrivals began for whom a user was waiting.
+        start: how late arrivals began for whom a user was waiting.
         gc: pauses of the garbage collector.
         watched_ns: how long it was looked at.
         cpu_ns: of the process meanwhile.
@@ -57,7 +59,7 @@ class Health:
     """
 
     def __init__(self) -> None:
-        self.hub, self.native, self.starts, self.gc = (LatencySeries() for _ in SERIES)
+        self.hub, self.native, self.start, self.gc = (LatencySeries() for _ in SERIES)
         self.watched_ns = 0
         self.cpu_ns = 0
         self.hub_cpu_ns = 0
@@ -115,25 +117,25 @@ def findings(health: Health, p99_ns: int, *, open_model: bool) -> list[str]:
 
 
 def _findings(health: Health, p99_ns: int, *, open_model: bool) -> Iterable[str]:
-    tenth_ns = max(p99_ns // TENTH, MIN_LAG_NS)
+    tenth_ns = max(round(p99_ns * MAX_SHIFT), MIN_LAG_NS)
     p99 = f"with a p99 of {p99_ns / MS:.1f} ms; {REMEDY}"
     if open_model:
-        late = health.starts.count_above(tenth_ns)
-        if late * HUNDREDTH > health.starts.count:
+        late = health.start.count_above(tenth_ns)
+        if late > health.start.count * TAIL:
             yield (
-                f"{late} of {health.starts.count} arrivals began more than {tenth_ns / MS:.1f} ms late although a user "
+                f"{late} of {health.start.count} arrivals began more than {tenth_ns / MS:.1f} ms late although a user "
                 f"was waiting, {p99}"
             )
     else:
         hub_ns = max(tenth_ns, MIN_HUB_LAG_NS)
         held = _share(health.hub, hub_ns, HUB_EVERY_NS, health.watched_ns)
-        if held * HUNDREDTH > 1:
+        if held > TAIL:
             yield (
                 f"{held:.1%} of the time its users were held up by more than {hub_ns / MS:.1f} ms (the longest "
                 f"{health.hub.max_ns / MS:.0f} ms), {p99}"
             )
     heard_late = _share(health.native, tenth_ns, NATIVE_EVERY_NS, health.watched_ns)
-    if heard_late * HUNDREDTH > 1:
+    if heard_late > TAIL:
         yield f"{heard_late:.1%} of the time stamps came more than {tenth_ns / MS:.1f} ms late, {p99}"
     used = health.hub_cpu_ns / health.watched_ns
     if used > SATURATED:

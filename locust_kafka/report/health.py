@@ -11,7 +11,7 @@ from locust_kafka.core.results import RunResults
 _PHRASES = {
     "hub": "how late the hub came to what was due",
     "native": "how late a native thread did: what a stamp waits for",
-    "starts": "how late arrivals began although a user was waiting",
+    "start": "how late arrivals began although a user was waiting",
     "gc": "pauses of the garbage collector",
 }
 _FIGURES = ("mean", "p50", "p90", "p99", "p999", "max")

@@ -60,7 +60,7 @@ class SelfCheck:
     def started(self, intended_ns: int, now_ns: int) -> None:
         """An arrival began for whom a user had been waiting."""
         if intended_ns > self._from_ns:
-            self._health.starts.record(now_ns - intended_ns)
+            self._health.start.record(now_ns - intended_ns)
 
     def _watch(self) -> None:
         self._timer.wait_until(self._from_ns)

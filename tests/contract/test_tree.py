@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,15 +75,25 @@ def test_locustfiles_are_short() -> None:
         assert path.read_text().count("\n") < 50, path
 
 
-def test_the_readme_knows_every_option() -> None:
-    """Each flag of the plugin and of the waiter stands in the README."""
-    from locust_kafka.options import OPTIONS
+def test_the_documents_know_every_option() -> None:
+    """Each flag of the plugin stands in docs/options.md, each of the waiter in docs/waiter.md."""
     from waiter_service.settings import _parser
 
-    readme = (ROOT / "README.md").read_text()
-    flags = [option.flag for option in OPTIONS]
-    flags += [flag for action in _parser()._actions for flag in action.option_strings if flag.startswith("--")]
-    assert not [flag for flag in flags if f"`{flag}" not in readme and flag != "--help"]
+    waiters = [flag for action in _parser()._actions for flag in action.option_strings if flag.startswith("--")]
+    for document, flags in (("options", [option.flag for option in OPTIONS]), ("waiter", waiters)):
+        text = (ROOT / "docs" / f"{document}.md").read_text()
+        assert not [flag for flag in flags if f"`{flag}" not in text and flag != "--help"]
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    """A relative link names a file of the repository; the heading after # is one of that file's."""
+    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for target, heading in re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", document.read_text()):
+            path = document.parent / target
+            assert path.exists(), (document.name, target)
+            if heading:
+                headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+                assert heading in {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in headings}
 
 
 def test_the_wheel_alone_is_enough(tmp_path: Path) -> None:

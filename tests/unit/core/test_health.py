@@ -29,9 +29,9 @@ def health(**lags: list[int]) -> Health:
         (health(hub=[0] * 900 + [50]), 10, False, False),  # once is less than a hundredth
         (health(hub=[3] * 900), 10, False, False),  # work, not stalls
         (health(hub=[0] * 900 + [50] * 10), 10, True, False),  # the open model sees its late starts themselves
-        (health(starts=[0] * 980 + [5] * 20), 10, True, True),
-        (health(starts=[0] * 995 + [5] * 5), 10, True, False),
-        (health(starts=[0] * 980 + [5] * 20), 100, True, False),
+        (health(start=[0] * 980 + [5] * 20), 10, True, True),
+        (health(start=[0] * 995 + [5] * 5), 10, True, False),
+        (health(start=[0] * 980 + [5] * 20), 100, True, False),
         (health(native=[0] * 450 + [30] * 10), 10, True, True),
         (health(native=[0] * 450 + [30] * 10), 10, False, True),
         (health(native=[0] * 500 + [30] * 2), 10, True, False),

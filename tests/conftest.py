@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 
 import pytest
+
+# Locust patches the process that imports it, and threads that are greenlets stop in librdkafka's C calls for ever.
+# This process stays as it is, for the tests of real threads; the children that tests start are patched as always.
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+import locust  # noqa: F401
+
+del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
+
 from hypothesis import settings
 
 from locust_kafka.embedded import EmbeddedKafka
@@ -16,6 +25,12 @@ from tests.support import Waiter, create_topics
 # A shared machine may stall in any example: a deadline would test the machine.
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
+
+
+def pytest_collection_finish() -> None:
+    """Refuse to run with threads that are none: a test of real threads would prove nothing, or never end."""
+    if type(threading.Lock()).__module__ != "_thread":
+        pytest.exit("something has patched threading in this process", 3)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,260 @@
+"""A run second by second: what the charts, `history.csv` and the progress line are made from.
+
+A second is sampled in each process and added up at the master by its number.  The latest seconds keep their latency
+buckets, so that several processes and several seconds can be merged exactly; older ones keep only the figures of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, Self
+
+from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.latency import LatencySeries
+from locust_kafka.core.results import RunResults
+
+MERGE_S = 30
+"""Seconds that stay open: a worker reports every three seconds, and may be late with it."""
+MAX_ROWS = 7200
+"""Two hours of seconds; beyond that, neighbours are merged and a row stands for two seconds, then for four."""
+_LEGS = ("schedule", "request", "service", "reply", "send")
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts, as they are at one moment; the difference of two is what happened between them."""
+
+    registered: int = 0
+    matched: int = 0
+    timed_out: int = 0
+    undelivered: int = 0
+    late: int = 0
+    duplicates: int = 0
+    due: int = 0
+    started: int = 0
+    dropped: int = 0
+    schedule_ns: int = 0
+    schedule_count: int = 0
+    request_ns: int = 0
+    request_count: int = 0
+    service_ns: int = 0
+    service_count: int = 0
+    reply_ns: int = 0
+    reply_count: int = 0
+    send_ns: int = 0
+    send_count: int = 0
+
+    @classmethod
+    def of(cls, results: RunResults) -> Self:
+        """Those of a run up to now."""
+        outcomes, verdicts, arrivals = results.total.outcomes, results.total.verdicts, results.arrivals
+        counters = cls(
+            results.total.registered, outcomes[Outcome.MATCHED], outcomes[Outcome.TIMED_OUT],
+            outcomes[Outcome.UNDELIVERED], verdicts[Verdict.LATE], verdicts[Verdict.DUPLICATE],
+            arrivals.due, arrivals.started, arrivals.dropped,
+        )  # fmt: skip
+        for entry in results.names.values():
+            for leg in _LEGS:
+                series: LatencySeries = getattr(entry, leg)
+                setattr(counters, f"{leg}_ns", getattr(counters, f"{leg}_ns") + series.sum_ns)
+                setattr(counters, f"{leg}_count", getattr(counters, f"{leg}_count") + series.count)
+        return counters
+
+    def since(self, before: Counters) -> Counters:
+        """What happened after `before`.  A latency series that was reset meanwhile begins again at 0."""
+        difference = Counters()
+        for one in fields(self):
+            now, then = getattr(self, one.name), getattr(before, one.name)
+            setattr(difference, one.name, now - then if now >= then else now)
+        return difference
+
+    def add(self, other: Counters) -> None:
+        """Add another's."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+
+    def mean_ms(self, leg: str) -> float | None:
+        """The mean of a leg in ms; None when it is known of no exchange."""
+        count: int = getattr(self, f"{leg}_count")
+        return getattr(self, f"{leg}_ns") / count / 1e6 if count else None
+
+
+@dataclass(slots=True)
+class Second:
+    """One second of one process, or of several.
+
+    Attributes:
+        at_s: when it ended, in whole seconds of the wall clock since 1970.
+        length_s: how long it was: longer when the process was late.
+        counters: what happened in it.
+        e2e: latencies of the requests that ended in it.
+        pending: requests under way at its end.
+        users: Kafka users at its end.
+        hub_lag_ns: the longest lag of the hub in it.
+    """
+
+    at_s: int
+    length_s: float = 1.0
+    counters: Counters = field(default_factory=Counters)
+    e2e: LatencySeries = field(default_factory=LatencySeries)
+    pending: int = 0
+    users: int = 0
+    hub_lag_ns: int = 0
+
+    def add(self, other: Second, *, same_time: bool) -> None:
+        """Add another process's second, or (not at the same time) the next second of the same process."""
+        self.counters.add(other.counters)
+        self.e2e.merge(other.e2e)
+        self.hub_lag_ns = max(self.hub_lag_ns, other.hub_lag_ns)
+        if same_time:
+            self.length_s = max(self.length_s, other.length_s)
+            self.pending += other.pending
+            self.users += other.users
+        else:
+            self.length_s += other.length_s
+            self.at_s, self.pending, self.users = other.at_s, other.pending, other.users
+
+    def row(self) -> Row:
+        """Its figures."""
+        c = self.counters
+        p50, p95, p99 = self.e2e_ms()
+        schedule, request, service, reply, ack = (c.mean_ms(leg) for leg in _LEGS)
+        return Row(
+            self.at_s, self.length_s, self.users, c.registered, c.matched, c.timed_out, c.undelivered, c.late,
+            c.duplicates, self.pending, c.due, c.started, c.dropped, p50, p95, p99, schedule, request, service, reply,
+            ack, self.hub_lag_ns / 1e6,
+        )  # fmt: skip
+
+    def e2e_ms(self) -> tuple[float | None, float | None, float | None]:
+        """p50, p95 and p99 in ms; None when no request ended."""
+        if not self.e2e.count:
+            return None, None, None
+        p50, p95, p99 = (ns / 1e6 for ns in self.e2e.percentiles_ns((500, 950, 990)))
+        return p50, p95, p99
+
+    def to_wire(self) -> dict[str, Any]:
+        """For the master: plain values."""
+        counters = [getattr(self.counters, one.name) for one in fields(self.counters)]
+        return {
+            "at_s": self.at_s, "length_s": self.length_s, "counters": counters, "e2e": self.e2e.to_wire(),
+            "pending": self.pending, "users": self.users, "hub_lag_ns": self.hub_lag_ns,
+        }  # fmt: skip
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_wire`.
+
+        Raises:
+            LookupError, TypeError, ValueError: the data is not of that form.
+        """
+        series = LatencySeries.from_wire(data["e2e"])
+        return cls(
+            int(data["at_s"]), float(data["length_s"]), Counters(*map(int, data["counters"])), series,
+            int(data["pending"]), int(data["users"]), int(data["hub_lag_ns"]),
+        )  # fmt: skip
+
+
+class Row(NamedTuple):
+    """The figures of a second: counts of that second, latencies and means in ms (None where there is none)."""
+
+    at_s: int
+    length_s: float
+    users: int
+    registered: int
+    matched: int
+    timed_out: int
+    undelivered: int
+    late: int
+    duplicates: int
+    pending: int
+    due: int
+    started: int
+    dropped: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    schedule_ms: float | None
+    request_ms: float | None
+    service_ms: float | None
+    reply_ms: float | None
+    ack_ms: float | None
+    hub_lag_ms: float
+
+    @property
+    def achieved_rate(self) -> float:
+        """Requests a second that were sent."""
+        return self.registered / self.length_s
+
+    @property
+    def offered_rate(self) -> float:
+        """Arrivals a second that were planned; 0 in the closed model."""
+        return self.due / self.length_s
+
+
+class History:
+    """The seconds of a run."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._open: dict[int, Second] = {}
+        self.seconds_per_row = 1
+        """Of the closed rows."""
+        self._closing: Second | None = None
+        self._merged = 0
+
+    def add(self, second: Second) -> None:
+        """Add a second of one process.  One that comes after its place was closed is added to the oldest open one."""
+        at_s = max(second.at_s, min(self._open, default=second.at_s))
+        known = self._open.get(at_s)
+        if known is None:
+            self._open[at_s] = second
+        else:
+            known.add(second, same_time=True)
+        while len(self._open) > MERGE_S:
+            self._close(self._open.pop(min(self._open)))
+
+    def rows(self) -> list[Row]:
+        """All rows, the oldest first; the latest may still grow."""
+        closing = [self._closing.row()] if self._closing is not None else []
+        return self._rows + closing + [self._open[at_s].row() for at_s in sorted(self._open)]
+
+    def latest(self, seconds: int) -> Second | None:
+        """The last so many seconds as one, without the very last, which other processes may not have reported yet."""
+        chosen = [self._open[at_s] for at_s in sorted(self._open)][-seconds - 1 : -1]
+        return merged(chosen) if chosen else None
+
+    def _close(self, second: Second) -> None:
+        if self._closing is None:
+            self._closing, self._merged = second, 1
+        else:
+            self._closing.add(second, same_time=False)
+            self._merged += 1
+        if self._merged == self.seconds_per_row:
+            self._rows.append(self._closing.row())
+            self._closing = None
+        if len(self._rows) >= MAX_ROWS:
+            self._rows = [_both(*pair) for pair in zip(self._rows[::2], self._rows[1::2], strict=True)]
+            self.seconds_per_row *= 2
+
+
+def merged(seconds: Iterable[Second]) -> Second:
+    """Successive seconds as one; of at least one."""
+    ordered = list(seconds)
+    whole = Second(ordered[0].at_s, 0.0)
+    for second in ordered:
+        whole.add(second, same_time=False)
+    return whole
+
+
+def _both(first: Row, second: Row) -> Row:
+    """Two successive rows as one.  Of their percentiles and means the higher stands: a peak must not vanish."""
+    values: dict[str, Any] = {}
+    for name, one, other in zip(Row._fields, first, second, strict=True):
+        if name in ("at_s", "users", "pending"):
+            values[name] = other
+        elif name.endswith("_ms"):
+            values[name] = max((value for value in (one, other) if value is not None), default=None)
+        else:
+            values[name] = (one or 0) + (other or 0)
+    return Row(**values)

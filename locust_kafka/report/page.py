@@ -1,0 +1,51 @@
+"""What the live page and `report.html` draw, as plain data; `assets/view.js` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from locust_kafka.core.checks import Judged
+from locust_kafka.core.history import Row
+from locust_kafka.core.results import RunResults
+from locust_kafka.report import summary, verdict
+
+
+def data(
+    results: RunResults,
+    rows: Iterable[Row],
+    judged: Sequence[Judged],
+    facts: Mapping[str, str],
+    *,
+    run: str = "",
+    ended: bool = True,
+    words: str = "",
+    refusal: str = "",
+) -> dict[str, Any]:
+    """One picture of a run.
+
+    Args:
+        results: up to now.
+        rows: its history.
+        judged: its checks.
+        facts: settings without secrets, versions, by their names.
+        run: changes when the rows begin again: another run, or rows that stand for more seconds than before.
+        ended: whether these are the last figures.
+        words: where the run stands, while it has not ended.
+        refusal: why it could not begin; "" when it could.
+    """
+    said = verdict.sentence(results, judged) if ended else "The run goes on."
+    return {
+        "run": run,
+        "verdict": "The run could not begin." if refusal else said,
+        "words": words,
+        "refusal": refusal,
+        "ended": ended,
+        "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
+        "summary": summary.to_json(results),
+        "checks": [
+            {"text": one.check.text, "found": one.check.shown(one.value), "passed": one.passed, "reason": one.reason}
+            for one in judged
+        ],
+        "facts": dict(facts),
+    }

@@ -35,8 +35,8 @@ class Settings:
     bootstrap: str
     bootstrap_source: str
     """Who named the brokers, in words."""
-    config: Mapping[str, str]
-    """librdkafka's settings of the configuration file."""
+    config: Mapping[str, str] = field(repr=False)
+    """librdkafka's settings of the configuration file; secrets among them."""
     config_lines: Mapping[str, int]
     """The line of each of them."""
     request_topic: str
@@ -141,7 +141,7 @@ def number(value: Any, what: str, low: float, high: float) -> float:
     """
     try:
         result = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         result = math.nan
     if not low <= result <= high:
         raise SettingsError(f"{what} {value!r} is refused: give a number from {low:g} to {high:g}")
@@ -235,14 +235,13 @@ def _match(given: Given) -> str:
     rule = text(given)
     if rule not in ("traceparent", "key") and not re.fullmatch(r"header:.+", rule):
         raise SettingsError(f"{given.source} {rule!r} is unknown: use traceparent, key or header:NAME")
-    if rule.startswith("header:"):
-        header_name(rule.partition(":")[2], given.source)
-    return rule
+    kind, colon, name = rule.partition(":")
+    return f"{kind}:{header_name(name, given.source)}" if colon else rule
 
 
 def _port(given: Given) -> int | None:
     port = text(given)
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if port and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise SettingsError(f"{given.source} {port!r} is refused: give a port from 1 to 65535")
     return int(port) if port else None
 
@@ -259,8 +258,13 @@ def _trace_url(given: Given) -> str:
 
 def _writable(given: Given) -> str:
     path = text(given)
-    if path and not Path(path).resolve().parent.is_dir():
-        raise SettingsError(f"{given.source} {path!r}: its folder does not exist; create it first")
-    if path and Path(path).is_dir():
-        raise SettingsError(f"{given.source} {path!r} is a folder: give a file's name")
+    try:
+        if path and not Path(path).resolve().parent.is_dir():
+            raise SettingsError(f"{given.source} {path!r}: its folder does not exist; create it first")
+        if path and Path(path).is_dir():
+            raise SettingsError(f"{given.source} {path!r} is a folder: give a file's name")
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise SettingsError(
+            f"{given.source} {path!r} cannot be written: {error.strerror}; give another file"
+        ) from error
     return path

@@ -1,4 +1,4 @@
-"""The command `locust-kafka`: a broker to test against, two demonstrations, the plugin's options."""
+"""The command `locust-kafka`: a doctor, a broker to test against, two demonstrations, the plugin's options."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from locust_kafka.cli.doctor.arguments import add_arguments
 from locust_kafka.embedded import EmbeddedKafka, EmbeddedKafkaError
 from locust_kafka.options import OPTIONS
 
@@ -26,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     batching = commands.add_parser("batching", help="what the producer's batches do to everybody else, with a picture")
     batching.add_argument("--locustfile", required=True, help="such as locustfiles/batching.py")
     batching.add_argument("--picture", default="batching.svg", help="where to draw it [batching.svg]")
+    doctor = commands.add_parser(
+        "doctor", help="look at a cluster and this machine before a load test", allow_abbrev=False
+    )  # fmt: skip
+    add_arguments(doctor)
     commands.add_parser("options", help="explain the --kafka-… options (locust --help does not load the locustfile)")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
@@ -34,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _broker(chosen.brokers, chosen.port)
         elif chosen.command == "options":
             _options()
+        elif chosen.command == "doctor":
+            from locust_kafka.cli.doctor.examine import run_doctor
+
+            sys.exit(run_doctor(chosen))
         elif chosen.command == "batching":
             from locust_kafka.cli.batching import run_lesson
 

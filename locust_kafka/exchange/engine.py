@@ -215,7 +215,7 @@ class ExchangeEngine:
                 continue
             try:
                 correlation_id = id_of(message)
-            except (Exception, SystemError):  # a header name that is no UTF-8, or an extractor of the user's
+            except (Exception, SystemError):  # a header name that is no UTF-8
                 message.set_headers([])  # a second look at such headers would end the process
                 correlation_id = None
             exchange = match(correlation_id, received_ns)

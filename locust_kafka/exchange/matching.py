@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from locust_kafka.core.traceparent import trace_id_of
 from locust_kafka.kafka.record import headers_of, record_headers
+
+logger = logging.getLogger("locust_kafka")
 
 Headers = Sequence[tuple[str, bytes | str | None]]
 Extractor = Callable[[bytes | None, bytes | None, Headers], bytes | None]
@@ -56,24 +59,44 @@ class Rule:
 def rule(text: str) -> Rule:
     """The rule of a `--kafka-match` value (already validated)."""
     if text == "key":
-        return Rule(text, lambda key, _value, _headers: key, lambda reply: reply.key(), ours=False)
+        return Rule(text, lambda key, _value, _headers: key or None, lambda reply: reply.key(), ours=False)
     name = text.partition(":")[2]
     if name:
 
         def of_header(_key: bytes | None, _value: bytes | None, headers: Headers) -> bytes | None:
-            return last_header(headers, name)
+            return last_header(headers, name) or None  # an empty id would name nobody
 
         return Rule(text, of_header, lambda reply: last_header(headers_of(reply), name), ours=False, header=name)
     return Rule(text, _trace_of_request, _trace_of_reply, ours=True)
 
 
 def rule_of(match: Match) -> Rule:
-    """The rule of a locustfile's two extractors."""
+    """The rule of a locustfile's two extractors; one that raises for a reply is said once, and finds no id."""
+    said = False
+
+    def of_request(key: bytes | None, value: bytes | None, headers: Headers) -> bytes | None:
+        return _checked(match.request(key, value, headers), "request")
 
     def of_reply(reply: Any) -> bytes | None:
-        return match.reply(reply.key(), reply.value(), record_headers(reply) or [])
+        nonlocal said
+        try:
+            return _checked(match.reply(reply.key(), reply.value(), record_headers(reply) or []), "reply")
+        except Exception as error:
+            if not said:
+                said = True
+                logger.warning(
+                    "match.reply raised %r: such a reply counts as MALFORMED (said once; counted); "
+                    "let it return None for a reply without an id", error,
+                )  # fmt: skip
+            return None
 
-    return Rule("two extractors", match.request, of_reply, ours=False)
+    return Rule("two extractors", of_request, of_reply, ours=False)
+
+
+def _checked(found: Any, which: str) -> bytes | None:
+    if found is None or isinstance(found, bytes):
+        return found or None
+    raise TypeError(f"match.{which} must return bytes or None, not {type(found).__name__}")
 
 
 def _trace_of_request(_key: bytes | None, _value: bytes | None, headers: Headers) -> bytes | None:

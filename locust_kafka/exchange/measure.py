@@ -24,6 +24,11 @@ CREATE_TIME = (
 )
 TOO_FEW = "the offset between the clocks was never known to 10 ms: too few exchanges"
 
+OURS = ("schedule", "ack")
+"""Legs on one clock."""
+SINGLE_MS = 0.5
+"""How certain a single leg of two clocks is: append times are whole milliseconds."""
+
 _MATCHED = Outcome.MATCHED
 
 
@@ -147,6 +152,23 @@ class Measure:
         partition, _offset, append_ms = record
         offset = self.clocks.of(self.clocks.leader(topic, partition)).usable_offset
         return append_ms * MS + HALF_MS - offset.ns if append_ms and offset is not None else None
+
+
+def to_step(value_ms: float, step: float) -> float:
+    """A leg rounded to the step that is known of it; never below 0: less is the uncertainty, not time."""
+    return round(max(0.0, round(value_ms / step) * step), 3)
+
+
+def single_legs_ms(legs: Legs | None) -> dict[str, float]:
+    """The legs of one exchange, in ms, as all outputs show them; those that are known."""
+    if legs is None:
+        return {}
+    named = {field.removesuffix("_ns"): ns for field, ns in zip(Legs._fields, legs, strict=True)}
+    return {
+        leg: round(ns / 1e6, 3) if leg in OURS else to_step(ns / 1e6, SINGLE_MS)
+        for leg, ns in named.items()
+        if ns is not None
+    }
 
 
 def by_name(exchanges: list[Exchange]) -> dict[str, list[Exchange]]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from locust_kafka.core.books import Verdict
 from locust_kafka.core.ended import EndedRequest
 from locust_kafka.core.legs import Legs, RecordMetadata
 from locust_kafka.exchange.exchange import Exchange
+
+logger = logging.getLogger("locust_kafka")
+
+T = TypeVar("T")
 
 Failure = Exception | str | None
 """Why a row failed; None for a good one."""
@@ -75,6 +81,60 @@ class Observer(Protocol):
         Raises:
             OSError: a file cannot be written.
         """
+
+
+class Guarded:
+    """An observer whose errors harm nobody else: the first one is said, and each is counted beside the books.
+
+    An OSError of `flush` and of `close` passes: a file that cannot be written ends the run, or makes it invalid.
+
+    Args:
+        observer: is told.
+        note: counts something beside the books.
+    """
+
+    def __init__(self, observer: Observer, note: Callable[[str], None]) -> None:
+        self.each = observer.each
+        self._observer = observer
+        self._note = note
+        self._said = False
+
+    def ended(self, exchange: Exchange) -> None:
+        """As the observer's, and so are the others."""
+        self._tell(self._observer.ended, exchange)
+
+    def complete(self, batch: list[Exchange]) -> None:
+        """As the observer's."""
+        self._tell(self._observer.complete, batch)
+
+    def later_reply(self, later: LaterReply) -> str | None:
+        """As the observer's."""
+        return self._tell(self._observer.later_reply, later)
+
+    def flush(self) -> None:
+        """As the observer's."""
+        self._tell(self._observer.flush, passes=OSError)
+
+    def reset(self) -> None:
+        """As the observer's."""
+        self._tell(self._observer.reset)
+
+    def close(self) -> None:
+        """As the observer's."""
+        self._tell(self._observer.close, passes=OSError)
+
+    def _tell(self, call: Callable[..., T], *told: Any, passes: type[Exception] | tuple[()] = ()) -> T | None:
+        try:
+            return call(*told)
+        except Exception as error:
+            if isinstance(error, passes):
+                raise
+            name = type(self._observer).__name__
+            if not self._said:
+                self._said = True
+                logger.exception("%s failed: what it tells is incomplete (said once; counted)", name)
+            self._note(f"errors of {name}: what it tells is incomplete")
+            return None
 
 
 class Rows(Protocol):

@@ -22,7 +22,7 @@ from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.diagnosis import Diagnosis
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.measure import Measure, by_name
-from locust_kafka.exchange.observer import Failure, LaterReply, Observer, Rows
+from locust_kafka.exchange.observer import Failure, Guarded, LaterReply, Observer, Rows
 from locust_kafka.exchange.validation import Validators, failure_of
 from locust_kafka.kafka.record import record_metadata
 
@@ -71,9 +71,10 @@ class Recorder:
 
     def observe(self, observer: Observer) -> None:
         """Tell one more; before the first exchange."""
-        self._observers.append(observer)
+        guarded = Guarded(observer, self.results.note)
+        self._observers.append(guarded)
         if observer.each:
-            self._each.append(observer)
+            self._each.append(guarded)
 
     @property
     def batch_matched(self) -> Callable[[Exchange], None] | None:
@@ -218,9 +219,8 @@ class Recorder:
         results = self.results
         if self.registered and not self.first_ns:
             self.first_ns = self.registered[0].sent_ns
+            self._diagnosis.looks_for(self.registered[0].correlation_id)
         for name, exchanges in by_name(self.registered).items():
-            if name not in results.names:
-                self._diagnosis.looks_for(exchanges[0].correlation_id)
             results.name(name).books.registered += len(exchanges)
             if results.all_waited:
                 results.all_waited = not any(x.wakeup is None or x.until_ack for x in exchanges)

@@ -88,18 +88,18 @@ class Validators:
     def _validate(self, exchange: Exchange) -> None:
         validator = exchange.validator
         assert validator is not None
+        complaint: Failure
         try:
-            complaint: object = validator(exchange)
+            said = validator(exchange)  # whether it is true is asked in here, too: that may raise
+            complaint = said if isinstance(said, Exception) else str(said) if said else self.error_of(exchange)
         except gevent.GreenletExit:
             complaint = "on_reply was ended: the run is over"
+        except gevent.Timeout as error:  # no Exception
+            complaint = f"on_reply raised Timeout: {error}"
         except Exception as error:
             complaint = error
-        if self._running.pop(gevent.getcurrent(), None) is None:
-            return  # the run has ended, and the row is reported
-        if isinstance(complaint, Exception):
+        if self._running.pop(gevent.getcurrent(), None) is not None:  # else the run has ended, and the row is reported
             self._report(exchange, complaint)
-        else:
-            self._report(exchange, str(complaint) if complaint else self.error_of(exchange))
 
 
 def failure_of(exchange: Exchange) -> Failure:

@@ -99,7 +99,8 @@ class ProducerPool(Generic[T]):
         longest = self._settings.longest_timeout_s
         if timeout_s > longest:
             # In steps of powers of two: a user who asks for ever longer timeouts gets few producers.
-            longest = 2.0 ** math.ceil(math.log2(timeout_s))
+            mantissa, exponent = math.frexp(timeout_s)
+            longest = 2.0**exponent if mantissa > 0.5 else timeout_s
         config = producer_config(self._settings, shared=shared, longest_timeout_s=longest)
         return RequestProducer(config, self._delivery_reports, longest)
 

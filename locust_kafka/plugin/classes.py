@@ -91,17 +91,15 @@ def settings_for(settings: Settings, user_classes: Iterable[type[KafkaAttributes
     if len({user_class.match for user_class in classes}) > 1:
         raise SettingsError("the user classes name several ways to match replies (match): a run has one")
     settings = _one_cluster(settings, classes)
-    rates = {str(user_class.rate): user_class for user_class in classes if user_class.rate is not None}
+    rates = {rate(c.rate, f"{c.__name__}.rate"): str(c.rate) for c in classes if c.rate is not None}
     if len(rates) > 1:
-        raise SettingsError(f"the user classes name several rates ({', '.join(sorted(rates))}): a run has one")
+        raise SettingsError(f"the user classes name several rates ({', '.join(sorted(rates.values()))}): a run has one")
     requests = frozenset(one.request_topic for one in each) or settings.request_topics
     replies = frozenset(one.reply_topic for one in each) or settings.reply_topics
     refuse_same_topic(requests, replies)
     return replace(
         settings,
-        rate=rate(next(iter(rates.values())).rate, f"{next(iter(rates.values())).__name__}.rate")
-        if rates
-        else settings.rate,
+        rate=next(iter(rates), settings.rate),
         request_topics=requests,
         reply_topics=replies,
         longest_timeout_s=max((one.reply_timeout_s for one in each), default=settings.reply_timeout_s),

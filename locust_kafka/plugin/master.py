@@ -62,7 +62,8 @@ class MasterSide:
         self._heard_s: dict[str, float] = {}
         self._unreadable: set[str] = set()
         self._failed = False
-        self._changed, self._cut, self._run_finished = Event(), Event(), Event()
+        self._cut_s = 0.0
+        self._changed, self._run_finished = Event(), Event()
         self._run_finished.set()
         self._splitter: gevent.Greenlet | None = None
         self._finisher: gevent.Greenlet | None = None
@@ -90,7 +91,7 @@ class MasterSide:
         self._kafka_classes, self._stages, self._plan = kafka_classes, stages, None
         self._opened, self._results, self._finished, self._unreadable = set(), {}, set(), set()
         self._heard_s, self._shares = {}, {}
-        self._cut.clear()
+        self._cut_s = 0.0
         self._failed = False
         self._finisher = self._sum = None
         self._splitter = self._splitter or gevent.spawn(self._split)
@@ -119,7 +120,7 @@ class MasterSide:
 
     def cut(self) -> None:
         """Second Ctrl-C: the workers end now."""
-        self._cut.set()
+        self._cut_s = self._cut_s or time.monotonic()
         self._tell(m.Finish(self.run_id, cut=True))
 
     def run_finished(self) -> None:
@@ -137,23 +138,29 @@ class MasterSide:
         return result
 
     def _await_workers(self) -> None:
-        workers = {name for name in self._runner.clients if self._alive(name)} | set(self._results) | self._opened
-        logger.info("asking %d workers to drain (Ctrl-C: end now)", len(workers - self._finished))
+        alive = {name for name in self._runner.clients if self._alive(name)}
+        logger.info("asking %d workers to drain (Ctrl-C: end now)", len(self._known(alive) - self._finished))
         began_s, asked_s = time.monotonic(), 0.0
-        while missing := {worker for worker in workers - self._finished if self._is_awaited(worker, began_s)}:
+        while missing := {
+            worker for worker in self._known(alive) - self._finished if self._is_awaited(worker, began_s)
+        }:
             now_s = time.monotonic()
             if now_s - asked_s > ASK_EVERY_S:  # again and again: one may have joined, or was away for a moment
                 asked_s = now_s
-                self._tell(m.Finish(self.run_id, cut=self._cut.is_set()), missing)
+                self._tell(m.Finish(self.run_id, cut=bool(self._cut_s)), missing)
             self._changed.clear()
             self._changed.wait(0.2)
-        self._sum = self._add_up(workers)
+        self._sum = self._add_up(self._known(alive))
+
+    def _known(self, alive: set[str]) -> set[str]:
+        """Those that were there when the end began, and whoever was heard of, even since then."""
+        return alive | set(self._results) | self._opened
 
     def _is_awaited(self, worker: str, began_s: float) -> bool:
         now_s = time.monotonic()
         heard_s = max(began_s, self._heard_s.get(worker, 0.0))
-        if self._cut.is_set():
-            return now_s - began_s < CUT_PATIENCE_S
+        if self._cut_s:
+            return now_s - max(began_s, self._cut_s) < CUT_PATIENCE_S
         return now_s - heard_s < (SILENT_S if self._alive(worker) else GONE_S)
 
     def _add_up(self, workers: set[str]) -> RunResults | None:
@@ -276,6 +283,10 @@ class MasterSide:
 
     def _take(self, worker: str, wire: dict[str, Any] | None) -> None:
         try:
-            self._results[worker] = None if wire is None else RunResults.from_wire(wire)
+            results = None if wire is None else RunResults.from_wire(wire)
+            if results is not None:
+                RunResults().add(results)  # what cannot be added up must not keep the others from it
         except (LookupError, TypeError, ValueError, AttributeError):
             self._unreadable.add(worker)
+        else:
+            self._results[worker] = results

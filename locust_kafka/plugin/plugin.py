@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import logging
 import sys
+from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -29,7 +30,7 @@ from locust_kafka.plugin.task_errors import TaskErrors
 from locust_kafka.plugin.worker import WorkerSide
 from locust_kafka.run.run import Run
 from locust_kafka.run.spec import RunSpec
-from locust_kafka.settings import Given, Settings, parse
+from locust_kafka.settings import Settings
 from locust_kafka.telemetry import prometheus
 
 logger = logging.getLogger("locust_kafka")
@@ -143,7 +144,7 @@ class Plugin:
         try:
             settings = self._settings()
         except SettingsError as error:
-            refusal, settings = error, parse({"kafka_tuning": Given("off", "")})
+            refusal, settings = error, self._ending.settings  # the last that were good
         if previous is not None:
             previous.recorder.rows.disconnect()
         self._runs += 1
@@ -155,7 +156,8 @@ class Plugin:
             settings, self._match(), self._run_id(), share,
             self._ending.log_path(None if self.worker is None else self.worker.index), self.worker is None,
         )  # fmt: skip
-        return Run(spec, LocustRows(self.environment), self._opened, self._run_failed, previous, refusal)
+        failed = partial(self._run_failed, self._ending, spec.run_id)
+        return Run(spec, LocustRows(self.environment), self._opened, failed, previous, refusal)
 
     def _match(self) -> Match | None:
         return next((one.match for one in kafka_users(self.environment.user_classes)), None)
@@ -226,12 +228,14 @@ class Plugin:
         results = run.results.to_wire(latencies=run.settings.metrics_port is not None)
         data[m.Report.type] = m.Report(run.spec.run_id, results).to_wire()
 
-    def _run_failed(self, error: KafkaPluginError) -> None:
+    def _run_failed(self, ending: Ending, run_id: str, error: KafkaPluginError) -> None:
         if self.worker is not None:
             logger.error("%s", error)
-            self.worker.failed(self._run_id(), error)
-        else:
+            self.worker.failed(run_id, error)
+        elif ending is self._ending:
             self._not_started(error)
+        else:
+            ending.fail(error)  # it failed in its drain: that must not stop the run that was begun meanwhile
 
     def _not_started(self, error: KafkaPluginError) -> None:
         """A run could not begin, or not go on: say so, set the exit code, stop from a greenlet of its own."""

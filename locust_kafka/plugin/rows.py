@@ -29,6 +29,11 @@ METHOD = "E2E"
 SECOND_NS = 1_000_000_000
 
 _MATCHED = Outcome.MATCHED
+_WISHES = (
+    StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet, gevent.GreenletExit,
+    gevent.Timeout,
+)  # fmt: skip
+"""What a listener may raise that Locust's event lets pass."""
 
 
 class _Row:
@@ -59,7 +64,7 @@ class LocustRows:
         self._to_fire: deque[tuple[Exchange, Failure]] = deque()
         self._fire = Event()
         self._firer: gevent.Greenlet | None = None
-        self._disconnected = False
+        self._disconnected = self._closed = False
         self.listened = False
         """Whether anybody but Locust's own statistics listens to `request`: then each row is an event of its own."""
 
@@ -120,6 +125,7 @@ class LocustRows:
             with gevent.Timeout(patience_s, False):
                 while self._to_fire:
                     gevent.sleep(0.01)
+            self._closed = True
             self._firer.kill(block=False)
         return len(self._to_fire)
 
@@ -151,9 +157,9 @@ class LocustRows:
         entry.total_response_time = sum(row.latencies) / 1e6  # type: ignore[assignment] # Locust adds floats too
         entry.min_response_time = min(row.latencies) / 1e6  # type: ignore[assignment]
         entry.max_response_time = max(row.latencies) / 1e6  # type: ignore[assignment]
-        # Microseconds decide the bucket: far fewer to ask for than nanoseconds.
-        for us, times in Counter([latency // 1000 for latency in row.latencies]).items():
-            entry.response_times[bucket(us / 1000)] += times  # type: ignore[index] # Locust's keys are floats too
+        # Microseconds, and whether there is more than them, decide the bucket: far fewer to ask for than nanoseconds.
+        for halves, times in Counter([ns // 1000 + (ns - 1) // 1000 + 1 for ns in row.latencies]).items():
+            entry.response_times[bucket(halves / 2000)] += times  # type: ignore[index] # Locust's keys are floats too
         entry.num_failures = row.failures
         entry.num_fail_per_sec.update(row.fails_at)
         stats.entries[(name, METHOD)].extend(entry)
@@ -177,7 +183,9 @@ class LocustRows:
                 request_type=METHOD, name=exchange.name, response_time=milliseconds, response_length=length,
                 exception=failure, context=exchange.context, response=exchange.reply, start_time=began,
             )  # fmt: skip
-        except (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet) as wish:
+        except _WISHES as wish:
+            if self._closed:
+                raise
             # Meant for a user's greenlet; this one serves all rows, and must go on.
             logger.warning("a request listener raised %r, which has no effect on this exchange's user", wish)
 

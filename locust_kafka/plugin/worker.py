@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -87,23 +88,22 @@ class WorkerSide:
         if self._finishing is not run:
             self._finishing = run
         run.finish()
-        if self._reported is run:
-            return
-        self._reported = run
         if not quitting and not self._stopped_by_us:
             with gevent.Timeout(READY_PATIENCE_S + (self._runner.environment.stop_timeout or 0.0), False):
-                while self._runner.worker_state != STATE_INIT:
+                while self._runner.worker_state != STATE_INIT and self._reported is not run:
                     gevent.sleep(0.02)
-        send_worker_stats(self._runner)  # before our answer
-        self._send(m.Finished(run.spec.run_id, run.results.to_wire()))
+        if self._reported is not run:
+            self._reported = run
+            send_worker_stats(self._runner)  # before our answer
+            self._send(m.Finished(run.spec.run_id, run.results.to_wire()))
 
-    def _drain(self, run: Run) -> None:
+    def _drain(self, run: Run, *, stop_users: bool = False) -> None:
         self._finishing = run
-        told = gevent.spawn(self._tell_finishing, run)
-        try:
-            self.finish(run)
-        finally:
-            told.kill(block=False)
+        with contextlib.ExitStack() as ending:  # it comes, whatever a listener of Locust's stop raises
+            ending.callback(gevent.spawn(self._tell_finishing, run).kill, block=False)
+            ending.callback(self.finish, run)
+            if stop_users:
+                self._runner.stop()  # its users first: what their on_stop sends belongs to the run
 
     def _finish(self, msg: Any, **_kwargs: Any) -> None:
         """The master wants the end: of this run, or of one that this worker never had."""
@@ -123,12 +123,8 @@ class WorkerSide:
         elif self._finishing is run:
             self._send(m.Finishing(run.spec.run_id))
         else:
-            self._finishing, self._stopped_by_us = run, True
-            told = gevent.spawn(self._tell_finishing, run)
-            if self._runner.state != STATE_STOPPED:
-                self._runner.stop()  # its users first: what their on_stop sends belongs to the run
-            self._drain(run)
-            told.kill(block=False)
+            self._stopped_by_us = True
+            self._drain(run, stop_users=self._runner.state != STATE_STOPPED)
 
     def _tell_finishing(self, run: Run) -> None:
         while True:

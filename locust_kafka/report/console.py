@@ -7,6 +7,7 @@ from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.results import SHOWN, NameResults, RunResults
+from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.report import health, legs
 from locust_kafka.report.summary import achieved_rate, link
 
@@ -126,7 +127,7 @@ def _examples(results: RunResults) -> list[str]:
     examples = results.examples.all()
     out = ["", "Worth a look"] if examples else []
     for e in examples:
-        parts = [f"{leg} {ms:.1f}" for leg, ms in legs.single_legs_ms(e.legs).items()]
+        parts = [f"{leg} {ms:.1f}" for leg, ms in single_legs_ms(e.legs).items()]
         where = link(results, e.trace_id) or e.trace_id
         words = f"  {e.reason}" if e.reason and not e.reason.startswith("no reply") else ""
         line = f"  {e.kind:<16} {e.name:<20.20} {e.latency_ns / 1e6:>10.1f} ms  {where}  {', '.join(parts)}{words}"
@@ -156,7 +157,7 @@ def _latency_line(name: str, whole: NameResults) -> str:
 
 
 def _row(name: str, summary: dict[str, Any], phrase: str) -> str:
-    cells = "".join("         -" if summary[c] is None else f"{summary[c]:>10.2f}" for c in _COLUMNS)
+    cells = "".join("         -" if summary[c] is None else f" {summary[c]:>9.2f}" for c in _COLUMNS)
     return f"  {name:<20}{summary['count']:>9}{cells}  {phrase}".rstrip()
 
 

@@ -12,16 +12,16 @@ from typing import IO
 
 from locust_kafka.core.legs import Legs, RecordMetadata
 from locust_kafka.exchange.exchange import Exchange
-from locust_kafka.exchange.measure import Measure
+from locust_kafka.exchange.measure import OURS, SINGLE_MS, Measure, to_step
 from locust_kafka.exchange.observer import LaterReply
 from locust_kafka.kafka.record import record_metadata
-from locust_kafka.report.legs import SINGLE_MS, to_step
 
 COLUMNS = (
     "trace_id,name,intended_ns,sent_ns,acked_ns,received_ns,request_partition,request_offset,request_append_ms,"
     "reply_partition,reply_offset,reply_append_ms,outcome,verdict,"
     "schedule_ms,request_ms,service_ms,reply_ms,ack_ms"
 )
+_OURS = tuple(field.removesuffix("_ns") in OURS for field in Legs._fields)
 
 
 class ExchangeLog:
@@ -141,17 +141,17 @@ class ExchangeLog:
 
 
 def _legs(legs: Legs) -> str:
-    return ",".join("" if leg is None else _leg(name, leg / 1e6) for name, leg in zip(Legs._fields, legs, strict=True))
-
-
-def _leg(name: str, ms: float) -> str:
-    return f"{ms:.3f}" if name in ("schedule_ns", "ack_ns") else f"{to_step(ms, SINGLE_MS):.1f}"
+    # As `single_legs_ms` shows them, without a dict for each row.
+    return ",".join([
+        "" if ns is None else f"{ns / 1e6:.3f}" if ours else f"{to_step(ns / 1e6, SINGLE_MS):.1f}"
+        for ns, ours in zip(legs, _OURS, strict=True)
+    ])  # fmt: skip
 
 
 def _csv(text: str) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([text])
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow([text])  # it quotes what is in there, and these two must be
+    return line.getvalue()[:-2]
 
 
 def numbered(path: str, index: int | str) -> str:

@@ -21,13 +21,13 @@ STALLS_SHOWN = 3
 def to_json(results: RunResults) -> dict[str, Any]:
     """Lags in ms, CPU as shares of one core, the longest stalls."""
     health = results.health
-    watched = max(1, health.watched_ns)
+    watched_ns = health.watched_ns
     return {
         "ok": not results.bottleneck,
         "findings": results.bottleneck,
         "watched_s": health.watched_ns / 1e9,
-        "cpu": round(health.cpu_ns / watched, 4),
-        "hub_cpu": round(health.hub_cpu_ns / watched, 4),
+        "cpu": round(health.cpu_ns / watched_ns, 4) if watched_ns else None,
+        "hub_cpu": round(health.hub_cpu_ns / watched_ns, 4) if watched_ns else None,
         "lag_ms": {name: getattr(health, name).summary() for name in _PHRASES},
         "stalls": [
             {"at": _clock(stall.at_ns), "at_ns": stall.at_ns, "length_ms": stall.length_ns / MS, "kind": stall.kind}
@@ -46,7 +46,7 @@ def lines(results: RunResults) -> list[str]:
     for name, phrase in _PHRASES.items():
         figures = getattr(health, name).summary()
         if figures["count"]:
-            cells = "".join(f"{figures[figure]:>10.2f}" for figure in _FIGURES)
+            cells = "".join(f" {figures[figure]:>9.2f}" for figure in _FIGURES)
             result.append(f"  {name:<20}{figures['count']:>9}{cells}  {phrase}")
     used, hub = health.cpu_ns / health.watched_ns, health.hub_cpu_ns / health.watched_ns
     result.append(f"  it used {used:.0%} of a core, its hub {hub:.0%}")

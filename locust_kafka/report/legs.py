@@ -10,12 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from locust_kafka.core.legs import Legs, step_ms
+from locust_kafka.core.legs import step_ms
 from locust_kafka.core.results import NameResults, RunResults
-
-OURS = ("schedule", "ack")
-SINGLE_MS = 0.5
-"""How certain a single leg of two clocks is: append times are whole milliseconds."""
+from locust_kafka.exchange.measure import OURS, SINGLE_MS, to_step
 
 _PHRASES = {
     "schedule": "intended start to produce()",
@@ -37,20 +34,10 @@ def uncertainty_ms(results: RunResults) -> float | None:
     return round(results.offset_uncertainty_ns / results.leg_count / 1e6, 4) if results.leg_count else None
 
 
-def single_legs_ms(legs: Legs | None) -> dict[str, float]:
-    """The legs of one exchange, in ms; those that are known."""
-    if legs is None:
-        return {}
-    return {
-        leg: round(ns / 1e6, 3) if leg in OURS else to_step(ns / 1e6, SINGLE_MS)
-        for leg in _PHRASES
-        if (ns := getattr(legs, f"{leg}_ns")) is not None
-    }
-
-
-def to_step(value_ms: float, step: float) -> float:
-    """A leg rounded to the step that is known of it; never below 0."""
-    return round(max(0.0, round(value_ms / step) * step), 3)
+def clock_offset_ms(ahead_ms: float, uncertainty_ms: float) -> float:
+    """How far a broker's clock is ahead of ours, rounded to the step that is known of it."""
+    step = step_ms(int(uncertainty_ms * 1e6))
+    return round(round(ahead_ms / step) * step, 3) + 0.0  # never -0.0
 
 
 def lines(results: RunResults, whole: NameResults) -> list[str]:
@@ -61,7 +48,7 @@ def lines(results: RunResults, whole: NameResults) -> list[str]:
     heading = "".join(f"{name.replace('p999', 'p99.9'):>10}" for name in _FIGURES)
     out = ["", f"{'Where the time went, ms':<24}{'count':>7}{heading}"]
     for leg, row in figures.items():
-        cells = "".join(f"{_shown(row[name], _step(results, leg, name)):>10}" for name in _FIGURES)
+        cells = "".join(f" {_shown(row[name], _step(results, leg, name)):>9}" for name in _FIGURES)
         out.append(f"  {leg:<20}{row['count']:>9}{cells}  {_PHRASES[leg]}")
     matched, registered = whole.e2e_matched.count, results.total.registered
     if matched < registered:
@@ -73,13 +60,14 @@ def lines(results: RunResults, whole: NameResults) -> list[str]:
         step = step_ms(int(uncertainty * 1e6))
         out.append(
             f"  the clock of {'broker ' + broker if broker else 'the broker'} is "
-            f"{_decimals(round(ahead / step) * step, step, sign=True)} ms ahead of ours, ±{uncertainty / 2:.2f} ms"
+            f"{_decimals(clock_offset_ms(ahead, uncertainty), step, sign=True)} ms ahead of ours, "
+            f"±{_up(uncertainty / 2):.2f} ms"
         )
     known = uncertainty_ms(results)
     if known is not None:
         out.append(
-            f"  request, service and reply cross two clocks: their means are accurate to {known:.2f} ms, a single one "
-            f"to {SINGLE_MS} ms"
+            f"  request, service and reply cross two clocks: their means are accurate to {_up(known):.2f} ms, "
+            f"a single one to {SINGLE_MS} ms"
         )
     return out
 
@@ -106,6 +94,11 @@ def _figures(results: RunResults, entry: NameResults, leg: str) -> dict[str, flo
 
 def _shown(value: float | int | None, step: float) -> str:
     return "-" if value is None else _decimals(value, step or 0.01)
+
+
+def _up(ms: float) -> float:
+    """Rounded up to 0.01: an uncertainty is never shown as 0.00."""
+    return max(1, math.ceil(round(ms * 100, 6))) / 100
 
 
 def _decimals(value: float, step: float, *, sign: bool = False) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from locust_kafka.core.results import NameResults, RunResults
+from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.report import health, legs
 
 
@@ -32,7 +33,7 @@ def to_json(results: RunResults) -> dict[str, Any]:
         "legs_uncertainty_ms": legs.uncertainty_ms(results),
         "legs_unavailable": results.legs_unavailable,
         "broker_clocks_ms": {
-            broker: {"offset": ahead, "uncertainty": uncertainty}
+            broker: {"offset": legs.clock_offset_ms(ahead, uncertainty), "uncertainty": round(uncertainty, 4)}
             for broker, (ahead, uncertainty) in results.clocks.items()
         },
         "notes": results.notes,
@@ -44,7 +45,7 @@ def to_json(results: RunResults) -> dict[str, Any]:
                 "latency_ms": example.latency_ns / 1e6,
                 "trace_id": example.trace_id,
                 "link": link(results, example.trace_id),
-                "legs_ms": legs.single_legs_ms(example.legs),
+                "legs_ms": single_legs_ms(example.legs),
             }
             for example in results.examples.all()
         ],

@@ -13,16 +13,17 @@ GC_THRESHOLDS = (5_000, 50, 50)
 
 
 class ProcessTuning:
-    """Set the interpreter for measuring; `restore` puts back what was found."""
+    """Set the interpreter for measuring; `restore` puts back what `apply` found."""
 
     def __init__(self) -> None:
-        self._switch_interval_s = sys.getswitchinterval()
-        self._thresholds = gc.get_threshold()
-        self._frozen_before = gc.get_freeze_count()
         self._applied = False
 
     def apply(self) -> None:
         """Have threads switched soon, and garbage collected seldom and little."""
+        # Looked up now: when this run was made, the one before may still have been draining, tuned.
+        self._switch_interval_s = sys.getswitchinterval()
+        self._thresholds = gc.get_threshold()
+        self._frozen_before = gc.get_freeze_count()
         self._applied = True
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()

@@ -25,7 +25,7 @@ OUTCOME = "locust_kafka.outcome"
 VERDICT = "locust_kafka.verdict"
 KEPT = "locust_kafka.kept"
 LATENCY_MS = "locust_kafka.latency_ms"
-LEG_MS = {f"{leg}_ns": f"locust_kafka.leg.{leg}_ms" for leg in ("schedule", "request", "service", "reply", "ack")}
+LEG_MS = {leg: f"locust_kafka.leg.{leg}_ms" for leg in ("schedule", "request", "service", "reply", "ack")}
 SERVER_TIMING_MS = "server_timing.dur_ms"
 
 SEND_START = "send start"

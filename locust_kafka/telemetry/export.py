@@ -168,8 +168,8 @@ class Export:
         self._greenlet.join(0.1 if self._failing else CLOSE_S)
         if not self._greenlet.ready():
             self._greenlet.kill(block=True, timeout=0.2)
-            self.refused += self._in_hand
-            self.dropped += len(self._queue)
+        self.refused += self._in_hand
+        self.dropped += len(self._queue)
         self._sink.close()
 
     def _run(self) -> None:
@@ -184,7 +184,13 @@ class Export:
                 self._closing.wait(PAUSE_S)
 
     def _send(self) -> None:
-        self._failing = not self._sink.send()
+        try:
+            arrived = self._sink.send()
+        except Exception as error:  # the next batch is tried all the same
+            if not self._failing:
+                logger.warning("spans could not be sent: %r (said once; counted)", error)
+            arrived = False
+        self._failing = not arrived
         if self._failing:
             self.refused += self._in_hand
         else:

@@ -24,6 +24,7 @@ from locust_kafka.core.sampling import Reason
 from locust_kafka.core.traceparent import Entropy, parse_server_timing, parse_traceparent, root_span_id
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.matching import last_header
+from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.kafka.record import record_headers, record_metadata
 from locust_kafka.telemetry import conventions as c
 
@@ -149,7 +150,7 @@ def _root(
     ended_ns = exchange.ended_ns + wall_ns
     attributes: tuple[Attribute, ...] = (
         (c.LATENCY_MS, exchange.latency_ns / 1e6),
-        *((c.LEG_MS[leg], ns / 1e6) for leg, ns in zip(Legs._fields, legs, strict=True) if ns is not None),
+        *((c.LEG_MS[leg], ms) for leg, ms in single_legs_ms(legs).items()),
     )
     if exchange.correlation_id != exchange.trace_id:
         attributes += ((c.CONVERSATION, exchange.correlation_id.decode("utf-8", "backslashreplace")),)

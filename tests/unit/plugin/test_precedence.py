@@ -100,3 +100,13 @@ def test_the_longest_timeout_is_in_force() -> None:
     """A record may wait as long as the longest timeout of all classes wants."""
     classes = [user_class(reply_timeout=30), user_class(reply_timeout=5)]
     assert settings_for(parse({}), classes).longest_timeout_s == 30
+
+
+def test_a_run_has_one_rate_in_whatever_form() -> None:
+    """Classes that say the same rate as a number and as text agree; another rate is refused with both."""
+    classes = [user_class(rate=100), user_class(rate=100.0), user_class(rate="100"), user_class()]
+    rate = settings_for(parse({"kafka_rate": Given("7", "--kafka-rate")}), classes).rate
+    assert rate is not None
+    assert [stage.high for stage in rate] == [100]
+    with pytest.raises(SettingsError, match=r"several rates \(100, 50\): a run has one"):
+        settings_for(parse({}), [user_class(rate=100), user_class(rate=50)])

@@ -15,7 +15,7 @@ from locust_kafka.core.results import RunResults
 from locust_kafka.core.sampling import Reason, Sampling
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.measure import Measure
-from locust_kafka.telemetry import environment, otlp_metrics, spans
+from locust_kafka.telemetry import otlp_metrics, spans
 from locust_kafka.telemetry.otlp import Encoder
 from locust_kafka.telemetry.spans import Span, SpanTemplate
 from locust_kafka.telemetry.tracer import Tracer
@@ -106,27 +106,6 @@ def test_a_reset_begins_the_latencies_anew_and_never_the_counts() -> None:
         "locust_kafka.e2e.duration": 200, "messaging.client.operation.duration": 200,
     }  # fmt: skip
     assert points["locust_kafka.e2e.duration"].bucket_counts[:2] == [1, 0]
-
-
-def test_the_environment_decides_as_opentelemetry_says() -> None:
-    """Endpoint, exporter, switch, sampler and protocol; what cannot be used is warned about and passed over."""
-    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
-    for variables, export, ratio, warned in (
-        ({}, False, 1.0, ""),
-        (endpoint, True, 1.0, ""),
-        ({"OTEL_TRACES_EXPORTER": "otlp"}, True, 1.0, ""),
-        ({**endpoint, "OTEL_TRACES_EXPORTER": "none"}, False, 1.0, ""),
-        ({**endpoint, "OTEL_SDK_DISABLED": "True"}, False, 1.0, ""),
-        ({**endpoint, "OTEL_TRACES_SAMPLER": "always_off"}, True, 0.0, ""),
-        ({**endpoint, "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25"}, True, 0.25, ""),
-        ({**endpoint, "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"}, True, 1.0, "no number from 0 to 1"),
-        ({**endpoint, "OTEL_TRACES_SAMPLER": "jaeger_remote"}, True, 1.0, "unknown here"),
-        ({**endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False, 1.0, "http/protobuf"),
-    ):  # fmt: skip
-        read = environment.read(variables)
-        assert (read.export, read.ratio) == (export, ratio), variables
-        assert warned in "".join(read.warnings)
-        assert bool(read.warnings) == bool(warned)
 
 
 class Kept:

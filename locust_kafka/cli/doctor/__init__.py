@@ -1,0 +1,1 @@
+"""`locust-kafka doctor`: looks at a cluster and at this machine before a load test, and says what to mend."""

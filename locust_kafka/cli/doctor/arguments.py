@@ -1,0 +1,160 @@
+"""The doctor's own command line, and the settings that a run would have."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from locust_kafka.cli.doctor.facts import Plan, Version
+from locust_kafka.errors import SettingsError
+from locust_kafka.kafka.config import gives_up_idempotence
+from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
+from locust_kafka.options import OPTIONS
+from locust_kafka.settings import Given, Settings, parse
+
+FLAGS = ("bootstrap", "config", "request-topic", "reply-topic", "reply-timeout", "rate")
+"""The plugin's options that name a cluster, its topics and the load; of the others the variables are read."""
+MOST_USERS, MOST_WORKERS = 10_000_000, 10_000
+_DEFAULT_MESSAGE_BYTES = 1_000_000  # librdkafka's
+_KUBERNETES = re.compile(r"(tcp|udp|sctp)://\S+")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Put the doctor's options into its parser."""
+    for option in OPTIONS:
+        if option.name in FLAGS:
+            parser.add_argument(
+                option.flag, metavar=option.metavar,
+                help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
+            )  # fmt: skip
+    parser.add_argument("--users", metavar="N", help="how many users there will be (Locust's -u)")
+    parser.add_argument("--workers", metavar="N", help="how many processes will make the load [1]")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when there are warnings")
+
+
+def read_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Settings, Plan]:
+    """What the run's settings would be, by the plugin's own rules: flag, variable, configuration file, default.
+
+    Args:
+        chosen: the parsed command line.
+        environ: the environment's variables.
+
+    Raises:
+        SettingsError: an option, a variable or a line of the file was refused.
+    """
+    users = _count(chosen.users, "--users", MOST_USERS)
+    workers = _count(chosen.workers, "--workers", MOST_WORKERS) or 1
+    given, notes = _given(chosen, environ)
+    path = str(given["kafka_config"].value).strip() if "kafka_config" in given else ""
+    properties = _read(path, given["kafka_config"].source, environ) if path else Properties({}, {}, ())
+    settings = parse(given, properties.values, properties.lines)
+    try:
+        settings.bootstrap.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(f"{settings.bootstrap_source} {settings.bootstrap!r} is no text in UTF-8") from None
+    producer = settings.client_config("producer")
+    acks = str(producer.get("acks", "all"))
+    plan = Plan(
+        bootstrap=settings.bootstrap,
+        bootstrap_source=settings.bootstrap_source,
+        request_topic=settings.request_topic,
+        reply_topic=settings.reply_topic,
+        reply_timeout_s=settings.reply_timeout_s,
+        peak_rate=max(max(one.low, one.high) for one in settings.rate) if settings.rate else None,
+        users=users,
+        workers=workers,
+        security_protocol=str(producer.get("security.protocol", "")),
+        message_max_bytes=_whole(producer.get("message.max.bytes")) or _DEFAULT_MESSAGE_BYTES,
+        acks="all" if acks == "-1" else acks,
+        not_idempotent=_not_idempotent(producer),
+        notes=(*notes, *properties.notes),
+    )
+    return settings, plan
+
+
+def read_versions() -> list[Version]:
+    """The programs that matter, as they are installed; nothing of them is imported."""
+    import platform
+
+    import confluent_kafka
+
+    lowest = {}
+    try:
+        wanted = metadata.requires("locust-kafka") or []
+    except metadata.PackageNotFoundError:
+        wanted = []
+    for requirement in wanted:
+        if "extra ==" not in requirement and (found := re.match(r"([\w.-]+)\s*>=\s*([\d.]+)", requirement)):
+            lowest[found[1]] = found[2]
+    versions = [Version(name, _installed(name), lowest.get(name, "")) for name in ("locust", "confluent-kafka")]
+    library = str(confluent_kafka.libversion()[0])
+    ours = Version("locust-kafka", _installed("locust-kafka") or "not installed, run from its source")
+    return [ours, *versions, Version("librdkafka", library), Version("Python", platform.python_version())]
+
+
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _given(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tuple[dict[str, Given], list[str]]:
+    """What somebody gave, with its source, and which variables were passed over."""
+    given, notes = {}, []
+    for option in OPTIONS:
+        flag, variable = getattr(chosen, option.dest, None), environ.get(option.env)
+        if flag is not None:
+            given[option.dest] = Given(flag, option.flag)
+        elif variable is not None and _KUBERNETES.fullmatch(variable):
+            notes.append(
+                f"the variable {option.env} is passed over: its value looks like one that Kubernetes makes for a "
+                f"service; give the service another name, or use {option.flag}"
+            )
+        elif variable is not None:
+            given[option.dest] = Given(variable, option.env)
+    return given, notes
+
+
+def _read(path: str, source: str, environ: Mapping[str, str]) -> Properties:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{source} {path!r} cannot be read: {error.strerror}") from error
+    try:
+        return read_properties(data, environ, path)
+    except PropertiesError as refused:
+        raise SettingsError(str(refused)) from None
+
+
+def _count(text: str | None, flag: str, most: int) -> int | None:
+    if text is None:
+        return None
+    count = _whole(text.strip())
+    if count is None or not 1 <= count <= most:
+        raise SettingsError(f"{flag} {text!r} is refused: give a whole number from 1 to {most}")
+    return count
+
+
+def _whole(value: Any) -> int | None:
+    text = str(value)
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
+
+
+def _not_idempotent(producer: Mapping[str, Any]) -> str:
+    """The setting because of which the producer is not idempotent; "" when it is."""
+    asked = str(producer.get("enable.idempotence", "")).lower()
+    if asked in ("false", "0"):
+        return f"enable.idempotence={asked}"
+    return gives_up_idempotence(dict(producer))
+
+
+def environment() -> Mapping[str, str]:
+    """The variables of this process."""
+    return os.environ

@@ -26,9 +26,11 @@ from locust_kafka.exchange.recorder import Recorder
 from locust_kafka.kafka.pool import WARM_NS, ProducerPool
 from locust_kafka.run.arrivals import Arrivals
 from locust_kafka.run.drain import Drain
+from locust_kafka.run.flusher import Flusher
 from locust_kafka.run.observers import open_log, open_telemetry
 from locust_kafka.run.process import ProcessTuning, warm_inspect
 from locust_kafka.run.readiness import Connection, connect
+from locust_kafka.run.sampler import Sampler
 from locust_kafka.run.selfcheck import SelfCheck
 from locust_kafka.run.spec import RunSpec, State, measure_time, note_counts
 from locust_kafka.run.watch import ClusterWatch
@@ -38,7 +40,6 @@ logger = logging.getLogger("locust_kafka")
 
 STARTUP_NS = 1_000_000_000
 """The self-check leaves out the beginning: users are made, producers connect."""
-FLUSH_S = 0.25
 LISTENER_PATIENCE_S = 5.0
 """How long a listener of Locust's request event may keep the end of a run waiting."""
 
@@ -84,10 +85,12 @@ class Run:
         self.tracer: Tracer | None = None
         self.self_check: SelfCheck | None = None
         """Watches this process while the run is open."""
+        self.sampler: Sampler | None = None
+        """Keeps the history, from the moment it is open."""
         self.topics = set(settings.request_topics)
         """Request topics that are known to exist."""
         self.connection: Connection | None = None
-        self.recorder = Recorder(rows, settings.match, settings.error_header)
+        self.recorder = Recorder(rows, self.rule.text, settings.error_header)
         self.engine = ExchangeEngine(self.rule, self.ids.generation, self.ids.run_prefix, self.recorder, self._fail)
         self.pool: ProducerPool[Exchange] = ProducerPool(settings, self.engine.delivery_reports, self._fail)
         self.recorder.results.total = self.engine.correlator.books
@@ -100,7 +103,7 @@ class Run:
         self._started, self._plan_begun = Event(), Event()
         self._drain = Drain(self.engine, self.recorder)
         self._finisher: gevent.Greenlet | None = None
-        self._flusher: gevent.Greenlet | None = None
+        self._flusher: Flusher | None = None
         self._starter = gevent.spawn(self._start)
 
     @property
@@ -130,7 +133,9 @@ class Run:
         raise RunOver
 
     def cut(self) -> None:
-        """Second Ctrl-C: end now; what is pending is UNFINISHED."""
+        """Second Ctrl-C: end now; what is pending is UNFINISHED.  So does the run before, if this one waits for it."""
+        if self._previous is not None:
+            self._previous.cut()
         self._drain.cut()
 
     def note_stopping(self) -> None:
@@ -212,13 +217,15 @@ class Run:
             results.since = f"without the first {settings.warmup_s:g} s"
         from_ns = max(self._opened_ns + STARTUP_NS, measure.measure_from_ns)
         self.self_check = SelfCheck(results.health, from_ns)
+        self.sampler = Sampler(lambda: self.results, lambda: self.users, self.self_check.take_longest_lag)
+        self.recorder.observe(self.sampler)
         self.state, self.is_open = State.OPEN, True
         requested = self._requested_rate
         stages = settings.rate if requested is None else (Stage(requested, requested, 0.0),)
         if stages is not None and self.spec.plans_itself:
             # Arrivals before its users' producers can be used (see WARM_NS) would all start together after it.
             self.begin_plan(stages, self._opened_ns + WARM_NS)
-        self._flusher = gevent.spawn(self._flush)
+        self._flusher = Flusher(self.recorder, self._closed_users, self._fail)
         self._started.set()
         self._on_open()
 
@@ -235,17 +242,6 @@ class Run:
         self.tracer = open_telemetry(settings, self.spec.share, recorder, lambda: self.results, ours=self.rule.ours)
         self.engine.start(self.connection.consumer)
         self._watch = ClusterWatch(settings, self.connection, self.engine, recorder)
-
-    def _flush(self) -> None:
-        while True:
-            gevent.sleep(FLUSH_S)
-            if self.arrivals is None and self.is_open:
-                self.recorder.results.user_s += self.users * FLUSH_S
-            try:
-                self.recorder.flush()
-            except OSError as error:
-                self._fail(RunInvalid(f"the exchange log could not be written: {error}"))
-                return
 
     def _finish(self) -> None:
         self.await_started()
@@ -270,7 +266,7 @@ class Run:
         if self.self_check is not None:
             steps.append(self.self_check.stop)
         if self._flusher is not None:
-            steps.append(self._flusher.kill)
+            steps.append(self._flusher.stop)
         if (watch := self._watch) is not None:
             steps.append(lambda: invalid.extend(watch.stop()))
         steps += [
@@ -287,6 +283,9 @@ class Run:
         if not results.balanced(closed=True):
             invalid.append("the books do not balance")
         self.state, self.is_open = State.CLOSED, False
+
+    def _closed_users(self) -> int:
+        return self.users if self.arrivals is None and self.is_open else 0
 
     def _measure_time(self, results: RunResults) -> None:
         measure_time(results, self.arrivals, self.recorder.first_ns or self._opened_ns, self._stopping_ns)

@@ -34,6 +34,7 @@ class SelfCheck:
         self._native: deque[tuple[int, int]] = deque()
         self._pauses: deque[int] = deque()
         self._stopping = False
+        self._longest_lag_ns = 0
         self._gc_began_ns = self._began_ns = self._cpu_ns = self._hub_cpu_ns = 0
         self._timer = HubTimer()
         self._thread = NativeThread(self._beat, lambda _death: None)
@@ -57,6 +58,11 @@ class SelfCheck:
         self._from_ns = self._began_ns = perf_counter_ns()
         self._cpu_ns, self._hub_cpu_ns = time.process_time_ns(), time.thread_time_ns()
 
+    def take_longest_lag(self) -> int:
+        """The longest lag of the hub (ns) since this was asked last."""
+        lag_ns, self._longest_lag_ns = self._longest_lag_ns, 0
+        return lag_ns
+
     def started(self, intended_ns: int, now_ns: int) -> None:
         """An arrival began for whom a user had been waiting."""
         if intended_ns > self._from_ns:
@@ -72,6 +78,7 @@ class SelfCheck:
             self._timer.wait_until(due_ns)
             now_ns = perf_counter_ns()
             self._lagged("hub", now_ns, now_ns - due_ns)
+            self._longest_lag_ns = max(self._longest_lag_ns, now_ns - due_ns)
             while self._native:
                 self._lagged("native", *self._native.popleft())
             while self._pauses:

@@ -117,6 +117,8 @@ class StandIn:
             self._on_failure(self.failure)
 
     def cut(self) -> None:
+        if self._previous is not None:
+            self._previous.cut()
         if not self.gate.is_set():
             self.results = results_of([("a", Outcome.UNFINISHED)] * self.number)
         self.gate.set()

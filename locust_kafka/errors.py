@@ -20,6 +20,8 @@ EXIT_BOTTLENECK = 5
 """Exit code: the run is invalid because the generator could have moved its figures."""
 EXIT_CUT_SHORT = 6
 """Exit code: the run was cut short; some requests are UNFINISHED."""
+EXIT_CHECK = 7
+"""Exit code: the run is valid, and a check failed."""
 
 
 class KafkaPluginError(Exception):

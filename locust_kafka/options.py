@@ -21,6 +21,8 @@ class Option:
         metavar: the placeholder for its value in the help.
         help: one phrase.
         frozen: whether only the command line decides (paths, brokers, credentials), never the web UI.
+        for_workers: whether workers go by it too; files of the whole run are the master's alone.
+        repeated: whether it may be given several times, and all of them count.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Option:
     metavar: str
     help: str
     frozen: bool = False
+    for_workers: bool = True
+    repeated: bool = False
 
     @property
     def flag(self) -> str:
@@ -68,6 +72,13 @@ OPTIONS = (
     Option("trace-slow", "", "MS", "from when on an exchange is slow; default: its name's running p99"),
     Option("trace-url", "", "URL", "link to a trace, with {trace_id} in it, for the summary", frozen=True),
     Option("metrics-port", "", "PORT", "serve /metrics for Prometheus (of all workers, at the master)", frozen=True),
-    Option("summary", "", "FILE", "write the summary as JSON", frozen=True),
+    Option("check", "", "CHECK", "what must hold, as 'e2e.p99 < 250ms', or @FILE; may be given several times",
+           frozen=True, for_workers=False, repeated=True),
+    Option("baseline", "", "DIR", "report of an earlier run to compare with", frozen=True, for_workers=False),
+    Option("regression", "10%", "SHARE", "how much slower than the baseline a run may be", frozen=True,
+           for_workers=False),
+    Option("report", "", "DIR", "write summary, report.html, junit.xml, history and percentiles there", frozen=True,
+           for_workers=False),
+    Option("summary", "", "FILE", "write the summary as JSON", frozen=True, for_workers=False),
     Option("exchange-log", "", "FILE.csv[.gz]", "write a row per exchange and per later reply", frozen=True),
 )  # fmt: skip

@@ -11,12 +11,15 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from locust_kafka.core.checks import Check
+from locust_kafka.core.history import Row
 from locust_kafka.core.schedule import CONSTANT, POISSON, Stage, parse_rate
 from locust_kafka.errors import SettingsError
+from locust_kafka.gates import read_baseline, read_checks, read_share
 from locust_kafka.options import DEFAULT_BOOTSTRAP, FAIL, OFF, ON, OPTIONS, SHOW
+from locust_kafka.paths import writable_file, writable_folder
 
 MAX_TIMEOUT_S = 3600.0
 
@@ -56,6 +59,12 @@ class Settings:
     trace_slow_ms: float | None
     trace_url: str
     metrics_port: int | None
+    checks: tuple[Check, ...]
+    baseline: tuple[Row, ...] | None
+    """The seconds of an earlier run; None for no comparison."""
+    regression: float
+    """How much slower this one may be: 0.1 for 10 %."""
+    report: str
     summary: str
     exchange_log: str
     request_topics: frozenset[str] = field(default_factory=frozenset)
@@ -120,8 +129,12 @@ def parse(
         trace_slow_ms=number(*get("kafka_trace_slow"), 0.001, 1e7) if text(get("kafka_trace_slow")) else None,
         trace_url=_trace_url(get("kafka_trace_url")),
         metrics_port=_port(get("kafka_metrics_port")),
-        summary=_writable(get("kafka_summary")),
-        exchange_log=_writable(get("kafka_exchange_log")),
+        checks=read_checks(*get("kafka_check")),
+        baseline=read_baseline(text(baseline), baseline.source) if text(baseline := get("kafka_baseline")) else None,
+        regression=read_share(*get("kafka_regression")),
+        report=writable_folder(text(get("kafka_report")), get("kafka_report").source),
+        summary=_file(get("kafka_summary")),
+        exchange_log=_file(get("kafka_exchange_log")),
         request_topics=frozenset({request_topic}),
         reply_topics=frozenset({reply_topic}),
         longest_timeout_s=timeout_s,
@@ -256,15 +269,5 @@ def _trace_url(given: Given) -> str:
     return template
 
 
-def _writable(given: Given) -> str:
-    path = text(given)
-    try:
-        if path and not Path(path).resolve().parent.is_dir():
-            raise SettingsError(f"{given.source} {path!r}: its folder does not exist; create it first")
-        if path and Path(path).is_dir():
-            raise SettingsError(f"{given.source} {path!r} is a folder: give a file's name")
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise SettingsError(
-            f"{given.source} {path!r} cannot be written: {error.strerror}; give another file"
-        ) from error
-    return path
+def _file(given: Given) -> str:
+    return writable_file(text(given), given.source)

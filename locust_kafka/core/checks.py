@@ -16,6 +16,7 @@ from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import LEGS, SHOWN, NameResults, RunResults
 
 MS = 1e6
+NO_VALUE = "no value"
 ABORT = "abort"
 ABORT_AFTER_S = 10.0
 """A check with `abort` ends the run when it has failed for so long without a break."""
@@ -88,34 +89,34 @@ class Check(NamedTuple):
     unit: str
     abort: bool
 
-    def shown(self, value: float | None) -> str:
-        """A value in the unit of the limit; "no value" for None."""
-        if value is None:
-            return "no value"
+    def shown(self, value: float) -> str:
+        """A value in the unit of the limit."""
         scale = TIME_UNITS.get(self.unit, 0.01 if self.unit == "%" else 1.0)
         return f"{value / scale:.6g}{self.unit}"
 
 
 class Judged(NamedTuple):
-    """A check and what the run showed.
+    """What was asked of a run, and what the run showed.
 
     Attributes:
-        check: the check.
-        value: what was measured, in the check's base unit; None when there is nothing to measure.
-        passed: whether the check holds.
-        reason: why there is no value; "" when there is one.
+        text: what was asked: a check as it was written, or a comparison with an earlier run.
+        found: what was measured, with its unit; "no value" when there is nothing to measure.
+        passed: whether it holds.
+        reason: more words, such as why there is no value; "" for none.
+        value: what was measured, in the base unit of a check; None when there is none.
     """
 
-    check: Check
-    value: float | None
+    text: str
+    found: str
     passed: bool
     reason: str = ""
+    value: float | None = None
 
     @property
     def words(self) -> str:
         """A sentence: what was expected and what was found."""
         why = f" ({self.reason})" if self.reason else ""
-        return f"{self.check.text}: {self.check.shown(self.value)}{why}"
+        return f"{self.text}: {self.found}{why}"
 
 
 def parse_check(text: str) -> Check:
@@ -135,11 +136,11 @@ def judge(checks: Iterable[Check], results: RunResults) -> list[Judged]:
 
 def _judge(check: Check, entry: NameResults | None, results: RunResults) -> Judged:
     if entry is None:
-        return Judged(check, None, passed=False, reason=f"no request was called {check.name!r}")
+        return Judged(check.text, NO_VALUE, passed=False, reason=f"no request was called {check.name!r}")
     value = _value(check, entry, results)
     if value is None:
-        return Judged(check, None, passed=False, reason=_why_none(check, results))
-    return Judged(check, value, OPERATORS[check.operator](value, check.limit))
+        return Judged(check.text, NO_VALUE, passed=False, reason=_why_none(check, results))
+    return Judged(check.text, check.shown(value), OPERATORS[check.operator](value, check.limit), value=value)
 
 
 def _value(check: Check, entry: NameResults, results: RunResults) -> float | None:

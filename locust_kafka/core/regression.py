@@ -14,6 +14,7 @@ from math import exp, log, sqrt
 from statistics import fmean, median, variance
 from typing import NamedTuple
 
+from locust_kafka.core.checks import Judged
 from locust_kafka.core.history import Row
 
 FIGURES = ("p50_ms", "p95_ms", "p99_ms")
@@ -56,17 +57,20 @@ class Change(NamedTuple):
         return self.ratio > 1.0 + self.allowed and self.beyond_noise
 
     @property
-    def words(self) -> str:
-        """A sentence."""
-        said = (
-            f"{self.figure}: {self.before:.2f} ms before, {self.after:.2f} ms now ({self.ratio - 1:+.1%}, "
-            f"99 % interval {self.low - 1:+.1%} to {self.high - 1:+.1%})"
-        )
+    def judged(self) -> Judged:
+        """As a check: what was asked, and what was found."""
         if self.regressed:
-            return f"{said}: slower by more than {self.allowed:.0%}, beyond the noise of both runs"
-        if self.beyond_noise:
-            return f"{said}: a difference, within the {self.allowed:.0%} that are allowed"
-        return f"{said}: within the noise"
+            kind = "slower beyond the noise of both runs"
+        else:
+            kind = "a difference that is allowed" if self.beyond_noise else "within the noise"
+        return Judged(
+            f"{self.figure} at most {self.allowed:.0%} slower than the baseline",
+            f"{self.ratio - 1:+.1%}",
+            not self.regressed,
+            f"{self.before:.2f} ms before, {self.after:.2f} ms now, 99 % interval {self.low - 1:+.1%} to "
+            f"{self.high - 1:+.1%}: {kind}",
+            self.ratio,
+        )
 
 
 def compare(before: Iterable[Row], after: Iterable[Row], allowed: float) -> list[Change]:

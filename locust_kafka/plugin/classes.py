@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.matching import Match
+from locust_kafka.gates import read_checks
 from locust_kafka.settings import MAX_TIMEOUT_S, Settings, number, one_of, rate, same_cluster, topic
 
 OWN, SHARED = "own", "shared"
@@ -36,6 +37,9 @@ class KafkaAttributes:
 
     producers: ClassVar[str] = "own"
     """`own`: a producer per user, as a service instance each would have; `shared`: one for the whole process."""
+
+    checks: ClassVar[str | Sequence[str]] = ()
+    """What must hold at the end of a run, as in --kafka-check; those of all classes and of the option count."""
 
     match: ClassVar[Match | None] = None
     """Two extractors, request → id and reply → id, for services that --kafka-match cannot describe."""
@@ -97,8 +101,10 @@ def settings_for(settings: Settings, user_classes: Iterable[type[KafkaAttributes
     requests = frozenset(one.request_topic for one in each) or settings.request_topics
     replies = frozenset(one.reply_topic for one in each) or settings.reply_topics
     refuse_same_topic(requests, replies)
+    checks = (check for c in classes for check in read_checks(c.checks, f"{c.__name__}.checks"))
     return replace(
         settings,
+        checks=tuple(dict.fromkeys((*settings.checks, *checks))),
         rate=next(iter(rates), settings.rate),
         request_topics=requests,
         reply_topics=replies,

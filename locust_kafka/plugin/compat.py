@@ -17,7 +17,7 @@ from locust.user.task import LOCUST_STATE_WAITING as WAITING
 
 __all__ = [
     "RUNNING", "TESTED", "WAITING", "bucket", "is_heard_elsewhere", "listen_first", "send_worker_stats", "task_logger",
-    "taskset_of", "untested",
+    "taskset_of", "untested", "warn_of_untested",
 ]  # fmt: skip
 
 logger = logging.getLogger("locust_kafka")
@@ -35,6 +35,12 @@ def untested() -> list[str]:
         if parts > newest:
             found.append(f"{name} {installed}")
     return found
+
+
+def warn_of_untested() -> None:
+    """Say which of them are newer."""
+    for name in untested():
+        logger.warning("%s is newer than the version that locust-kafka was tested with", name)
 
 
 def is_heard_elsewhere(environment: Environment) -> bool:

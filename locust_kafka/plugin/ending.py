@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from confluent_kafka import libversion
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.core.checks import Judged, judge
+from locust_kafka.core.history import Row
+from locust_kafka.core.regression import compare
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import (
     EXIT_BOTTLENECK,
+    EXIT_CHECK,
     EXIT_CUT_SHORT,
     EXIT_INVALID,
     EXIT_NOT_STARTED,
@@ -20,7 +26,7 @@ from locust_kafka.errors import (
 )
 from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.options import FAIL
-from locust_kafka.report import console, summary
+from locust_kafka.report import console, folder, summary, verdict
 from locust_kafka.report.exchange_log import numbered
 from locust_kafka.settings import Settings
 
@@ -40,9 +46,13 @@ class Ending:
         self.settings = settings
         self.exit_code = 0
         """Our part of the process's exit code; 0 leaves it to Locust."""
-        self._run, self._is_worker = run, is_worker
-        self._refusal = ""
-        self._concluded: RunResults | None = None
+        self.number, self._is_worker = run, is_worker
+        self.refusal = ""
+        """Why it could not begin, in a sentence; "" when it could."""
+        self.concluded: RunResults | None = None
+        """The results, when the run has ended."""
+        self.judged: list[Judged] = []
+        """What its checks came to."""
         path = self.summary_path()
         if path and run and not is_worker and Path(path).is_file() and not Path(path).is_symlink():
             # A run that cannot begin must leave no older summary for somebody to take for its own.
@@ -52,7 +62,7 @@ class Ending:
     def summary_path(self) -> str:
         """Where this run's summary goes; "" for nowhere.  Later runs of a process do not overwrite earlier ones."""
         path = self.settings.summary
-        return numbered(path, self._run) if path and self._run > 1 else path
+        return numbered(path, self.number) if path and self.number > 1 else path
 
     def log_path(self, worker_index: int | None) -> str:
         """Where this run's exchange log goes; "" for nowhere.
@@ -63,9 +73,9 @@ class Ending:
         path = self.settings.exchange_log
         if path and worker_index is not None:
             path = numbered(path, worker_index)
-        if path and self._run > 1:
-            path = numbered(path, f"run{self._run}")
-            logger.info("the exchange log of this run is %s: it is run %d of this process", path, self._run)
+        if path and self.number > 1:
+            path = numbered(path, f"run{self.number}")
+            logger.info("the exchange log of this run is %s: it is run %d of this process", path, self.number)
         return path
 
     def announce(self, settings: Settings, view: ClusterView) -> None:
@@ -84,43 +94,90 @@ class Ending:
         sentence = f"{'the run is invalid and stops' if invalid else 'the run cannot begin'}: {error}"
         logger.error("%s", sentence)
         self.exit_code = EXIT_INVALID if invalid else EXIT_NOT_STARTED
-        self._refusal = "" if invalid else sentence
+        self.refusal = "" if invalid else sentence
 
-    def conclude(self, results: RunResults, *, show: bool) -> None:
-        """The run has ended: judge it, write its summary, and show it unless that comes last of all."""
-        if self._concluded is results or self._is_worker:
+    def conclude(self, results: RunResults, rows: list[Row], facts: Mapping[str, str], *, show: bool) -> None:
+        """The run has ended: judge it, write its reports, and show it unless that comes last of all.
+
+        Args:
+            results: of the whole run.
+            rows: its history.
+            facts: what its report says of it besides.
+            show: whether it is shown now.
+        """
+        if self.concluded is results or self._is_worker:
             return
-        self._concluded = results
-        for sentence in results.invalid:
+        self.concluded = results
+        self.judged = judged_of(self.settings, results, rows)
+        for sentence in [*results.invalid, *(f"the generator was the bottleneck: {one}" for one in results.bottleneck)]:
             logger.error("invalid run: %s", sentence)
-        path = self.summary_path()
-        if path and not self._written(results, path):
+        if not self._written(results, rows, facts):
             self.exit_code = self.exit_code or EXIT_INVALID
         if results.invalid:
             self.exit_code = self.exit_code or EXIT_INVALID
-        for sentence in results.bottleneck:
-            logger.error("invalid run: the generator was the bottleneck: %s", sentence)
         if results.bottleneck and self.settings.self_check == FAIL:
             self.exit_code = self.exit_code or EXIT_BOTTLENECK
         if unfinished := results.total.outcomes[Outcome.UNFINISHED]:
             logger.error("the run was cut short: %d requests are UNFINISHED", unfinished)
             self.exit_code = self.exit_code or EXIT_CUT_SHORT
+        for one in [one for one in self.judged if not one.passed]:
+            logger.error("check failed: %s", one.words)
+            self.exit_code = self.exit_code or EXIT_CHECK
         if show:
-            console.show(results)
+            console.show(results, self.judged)
 
     def last_words(self, *, show: bool) -> None:
         """The process ends: the summary stands below Locust's tables, and why a run could not begin stands last."""
-        if show and self._concluded is not None:
-            console.show(self._concluded)
-        if self._refusal:
-            logger.error("%s", self._refusal)
+        if show and self.concluded is not None:
+            console.show(self.concluded, self.judged)
+        if self.refusal:
+            logger.error("%s", self.refusal)
 
-    def _written(self, results: RunResults, path: str) -> bool:
-        if self._run > 1:
-            logger.info("the summary of this run is %s: it is run %d of this process", path, self._run)
-        try:
-            summary.write(results, path)
-        except OSError as error:
-            logger.error("the summary could not be written: %s", error)
-            return False
-        return True
+    @property
+    def decided(self) -> int | None:
+        """The process's exit code, if we have one: when there are checks they decide instead of Locust's own rule."""
+        if self.exit_code or self.concluded is None:
+            return self.exit_code or None
+        return 0 if self.judged else None
+
+    def _written(self, results: RunResults, rows: list[Row], facts: Mapping[str, str]) -> bool:
+        if self.number > 1 and (self.settings.summary or self.settings.report):
+            logger.info(
+                "the summary of this run is %s: it is run %d of this process",
+                self.summary_path() or self._report_path(), self.number,
+            )  # fmt: skip
+        page = os.environ.get("GITHUB_STEP_SUMMARY", "")
+        writers: list[tuple[str, Callable[[], None]]] = [
+            (self.summary_path(), lambda: summary.write(results, self.summary_path(), self.judged)),
+            (self._report_path(), lambda: folder.write(Path(self._report_path()), results, rows, self.judged, facts)),
+            (page, lambda: _append(page, verdict.markdown(results, self.judged))),
+        ]
+        good = True
+        for path, write in writers:
+            try:
+                if path:
+                    write()
+            except OSError as error:
+                logger.error("%s could not be written: %s", path, error)
+                good = False
+        return good
+
+    def _report_path(self) -> str:
+        path = self.settings.report
+        return numbered(path, self.number) if path and self.number > 1 else path
+
+
+def judged_of(settings: Settings, results: RunResults, rows: list[Row]) -> list[Judged]:
+    """What the checks came to, and the comparison with an earlier run."""
+    judged = judge(settings.checks, results)
+    if settings.baseline is None:
+        return judged
+    try:
+        return judged + [change.judged for change in compare(settings.baseline, rows, settings.regression)]
+    except ValueError as refused:
+        return [*judged, Judged("not slower than the baseline", "not compared", passed=False, reason=str(refused))]
+
+
+def _append(path: str, text: str) -> None:
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(text)

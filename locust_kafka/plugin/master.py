@@ -24,6 +24,8 @@ from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid
 from locust_kafka.kafka.pool import WARM_NS
 from locust_kafka.plugin import messages as m
 from locust_kafka.plugin.compat import listen_first
+from locust_kafka.plugin.seconds import WorkerSeconds
+from locust_kafka.plugin.summing import add_up
 
 logger = logging.getLogger("locust_kafka")
 
@@ -62,7 +64,7 @@ class MasterSide:
         self._heard_s: dict[str, float] = {}
         self._unreadable: set[str] = set()
         self._failed = False
-        self._cut_s = 0.0
+        self._cut_s = self._looked_s = 0.0
         self._changed, self._run_finished = Event(), Event()
         self._run_finished.set()
         self._splitter: gevent.Greenlet | None = None
@@ -74,6 +76,7 @@ class MasterSide:
         runner.register_message(m.Failed.type, self._handler(m.Failed, self._worker_failed))
         runner.register_message(m.SetRate.type, self._handler(m.SetRate, self._worker_set_rate))
         listen_first(runner.environment.events.worker_report, self._worker_report)
+        self.seconds = WorkerSeconds(runner, lambda: self.run_id)
 
     def begin(self, options: dict[str, Any], stages: tuple[Stage, ...] | None, kafka_classes: frozenset[str]) -> None:
         """A run begins, after the one before has ended.
@@ -94,6 +97,7 @@ class MasterSide:
         self._cut_s = 0.0
         self._failed = False
         self._finisher = self._sum = None
+        self.seconds.begin()
         self._splitter = self._splitter or gevent.spawn(self._split)
 
     def set_rate(self, rate: float) -> None:
@@ -117,6 +121,12 @@ class MasterSide:
     def reset(self, since: str) -> None:
         """Tell the workers to begin their latency series anew."""
         self._tell(m.Reset(self.run_id, since))
+
+    def look(self) -> None:
+        """Have the workers send their latency series with the next reports: somebody looks."""
+        if time.monotonic() - self._looked_s > m.LOOK_S / 3:
+            self._looked_s = time.monotonic()
+            self._tell(m.Look(self.run_id))
 
     def cut(self) -> None:
         """Second Ctrl-C: the workers end now."""
@@ -164,22 +174,9 @@ class MasterSide:
         return now_s - heard_s < (SILENT_S if self._alive(worker) else GONE_S)
 
     def _add_up(self, workers: set[str]) -> RunResults | None:
-        total = RunResults()
-        for worker in sorted(workers):
-            results = self._results.get(worker)
-            if worker in self._unreadable:
-                total.invalid.append(f"worker {worker} sent a report that cannot be read: see its version")
-            if results is None:
-                if worker in self._opened or worker not in self._finished:
-                    total.invalid.append(f"worker {worker} ended without any report: what it did is not known")
-                continue
-            if worker not in self._finished:
-                lost = results.total.pending
-                results.lose_pending()
-                results.invalid.append(f"worker {worker} ended without a last report: {lost} pending requests are LOST")
-            total.add(results)
-        if not total.balanced(closed=True):
-            total.invalid.append("the books do not balance")
+        total = add_up(
+            workers, self._results, opened=self._opened, finished=self._finished, unreadable=self._unreadable
+        )
         return None if self._failed and not total.total.registered else total
 
     def _begin_plan(self, start_ns: int) -> None:

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Self
 from locust_kafka.core.schedule import Stage
 
 VERSION = 1
+LOOK_S = 10.0
+"""How long a look lasts; whoever looks on looks again."""
 MAX_WORDS = 2_000
 """Characters of a sentence that a worker sends."""
 
@@ -62,6 +64,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "dict[str, Any] | None": (dict, type(None)),
     "list[list[float]]": (list, tuple),
+    "list[dict[str, Any]]": (list, tuple),
 }
 
 
@@ -164,6 +167,26 @@ class Failed(Message):
     invalid: bool
 
     type: ClassVar[str] = "kafka_failed"
+
+
+@dataclass(frozen=True)
+class Look(Message):
+    """Master → worker: somebody looks, so reports have the latency series for the next LOOK_S."""
+
+    type: ClassVar[str] = "kafka_look"
+
+
+@dataclass(frozen=True)
+class Seconds(Message):
+    """Worker → master, with each of Locust's reports: the seconds of its history since the last one.
+
+    Attributes:
+        seconds: `core.history.Second`, as plain values.
+    """
+
+    seconds: list[dict[str, Any]]
+
+    type: ClassVar[str] = "locust_kafka_seconds"
 
 
 @dataclass(frozen=True)

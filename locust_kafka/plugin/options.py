@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 from locust.env import Environment
 
 from locust_kafka.errors import SettingsError
+from locust_kafka.gates import SEPARATOR
 from locust_kafka.kafka.config import gives_up_idempotence
 from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
 from locust_kafka.options import OPTIONS, Option
@@ -22,6 +24,9 @@ logger = logging.getLogger("locust_kafka")
 
 # Kubernetes sets NAME_PORT=tcp://10.96.0.1:9646 for each service: for one called locust-kafka-metrics that is ours.
 _KUBERNETES = re.compile(r"(tcp|udp|sctp)://\S+")
+
+
+_MASTERS = frozenset(option.dest for option in OPTIONS if not option.for_workers)
 
 
 class Unset(str):
@@ -38,9 +43,18 @@ def add_options(parser: Any, **_kwargs: Any) -> None:
         action = group.add_argument(
             option.flag, default=Unset(option.default), env_var=None if made_by_kubernetes else option.env,
             metavar=option.metavar, help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
+            action=_Repeated if option.repeated else None,
         )  # fmt: skip
         action.include_in_web_ui = not option.frozen
         action.is_secret = action.is_required = action.is_multiple = False
+
+
+class _Repeated(argparse.Action):
+    """Several values of one option, as one text."""
+
+    def __call__(self, _parser: Any, namespace: Any, value: Any, _option: str | None = None) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, value if isinstance(before, Unset) else f"{before}{SEPARATOR}{value}")
 
 
 class LocustOptions:
@@ -75,6 +89,9 @@ class LocustOptions:
             # The web UI can set any option by a POST; what was frozen at the start is put back.  A worker that was
             # given none of its own takes the master's.
             given = value is not None and not isinstance(value, Unset)
+            if self.is_worker and dest in _MASTERS:
+                options[dest] = None
+                continue
             if not self.is_worker or given:
                 # A default must not arrive at a worker as if somebody had given it.
                 options[dest] = value if given or not self._is_master else None

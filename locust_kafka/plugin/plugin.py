@@ -16,12 +16,13 @@ import gevent
 from locust.env import Environment
 from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 
+from locust_kafka.core.history import History
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
-from locust_kafka.exchange.matching import Match
-from locust_kafka.plugin import messages as m
+from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.plugin.classes import kafka_users, settings_for
-from locust_kafka.plugin.compat import listen_first, untested
+from locust_kafka.plugin.compat import listen_first, warn_of_untested
+from locust_kafka.plugin.desk import Desk
 from locust_kafka.plugin.ending import Ending
 from locust_kafka.plugin.master import MasterSide
 from locust_kafka.plugin.options import LocustOptions, say_notes, warn_of_kubernetes
@@ -58,13 +59,14 @@ class Plugin:
             environment, is_master=isinstance(runner, MasterRunner), is_worker=isinstance(runner, WorkerRunner)
         )
         warn_of_kubernetes()
-        for name in untested():
-            logger.warning("%s is newer than the version that locust-kafka was tested with", name)
+        warn_of_untested()
         settings = self._settings()  # refused now rather than at the start
-        self._ending = Ending(settings, 0, is_worker=self._options.is_worker)
+        self.ending = Ending(settings, 0, is_worker=self._options.is_worker)
+        """Of the latest run."""
         self.master = MasterSide(runner, self._not_started) if isinstance(runner, MasterRunner) else None
         self.worker = WorkerSide(runner, self) if isinstance(runner, WorkerRunner) else None
         self._task_errors = TaskErrors(environment)
+        self._desk = None if self.worker is not None else Desk(environment, self, self.master)
         events = environment.events
         events.test_start.add_listener(self._test_start)
         events.test_stopping.add_listener(self._test_stopping)
@@ -75,8 +77,8 @@ class Plugin:
         # Before Locust's own: a batch is merged before Locust reports or clears.
         listen_first(events.report_to_master, self._report_to_master)
         listen_first(events.spawning_complete, self._spawning_complete)
-        if settings.metrics_port is not None and self.worker is None:
-            prometheus.serve(settings.metrics_port, self.master.results if self.master is not None else self._results)
+        if settings.metrics_port is not None and self._desk is not None:
+            prometheus.serve(settings.metrics_port, self._desk.results)
         Plugin._instances[environment] = self
         atexit.register(self._at_exit)
 
@@ -100,6 +102,11 @@ class Plugin:
             sys.exit(EXIT_NOT_STARTED)  # run_single_user: there is no runner to stop
         return self._run
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Locust's parsed options."""
+        return self._options.values
+
     def worker_run(self) -> Run | None:
         """The run of this process."""
         return self._run
@@ -121,9 +128,6 @@ class Plugin:
             if self._run.self_check is not None:
                 self._run.self_check.reset()
 
-    def _results(self) -> RunResults | None:
-        return self._run.results if self._run is not None else None
-
     def _settings(self) -> Settings:
         return settings_for(self._options.load(), kafka_users(self.environment.user_classes))
 
@@ -144,48 +148,48 @@ class Plugin:
         try:
             settings = self._settings()
         except SettingsError as error:
-            refusal, settings = error, self._ending.settings  # the last that were good
+            refusal, settings = error, self.ending.settings  # the last that were good
         if previous is not None:
             previous.recorder.rows.disconnect()
         self._runs += 1
-        self._ending = Ending(settings, self._runs, is_worker=self.worker is not None)
+        self.ending = Ending(settings, self._runs, is_worker=self.worker is not None)
         share = 1.0
         if self.worker is not None:
             share = 1 / max(1, int(self._options.values.get("kafka_worker_count") or 1))
+        match = next((one.match for one in kafka_users(self.environment.user_classes)), None)
+        run_id = str(self._options.values.get("kafka_run_id") or "") if self.worker is not None else ""
         spec = RunSpec(
-            settings, self._match(), self._run_id(), share,
-            self._ending.log_path(None if self.worker is None else self.worker.index), self.worker is None,
+            settings, match, run_id, share,
+            self.ending.log_path(None if self.worker is None else self.worker.index), self.worker is None,
         )  # fmt: skip
-        failed = partial(self._run_failed, self._ending, spec.run_id)
+        failed = partial(self._run_failed, self.ending, spec.run_id)
         return Run(spec, LocustRows(self.environment), self._opened, failed, previous, refusal)
-
-    def _match(self) -> Match | None:
-        return next((one.match for one in kafka_users(self.environment.user_classes)), None)
-
-    def _run_id(self) -> str:
-        return str(self._options.values.get("kafka_run_id") or "") if self.worker is not None else ""
 
     def _opened(self) -> None:
         run = self._run
         if run is None or run.connection is None:
             return
         say_notes(self._options.values, run.settings)
-        self._ending.announce(run.settings, run.connection.view)
+        self.ending.announce(run.settings, run.connection.view)
         if self.worker is not None:
             self.worker.opened(run)
+        if self._desk is not None:
+            self._desk.begin()
 
     def _start_master(self, master: MasterSide) -> None:
         try:
             settings = self._settings()
         except SettingsError as error:
             self._runs += 1
-            self._ending = Ending(self._ending.settings, self._runs, is_worker=False)
+            self.ending = Ending(self.ending.settings, self._runs, is_worker=False)
             self._not_started(error)
             raise gevent.GreenletExit from None  # no user may start
         classes = frozenset(user_class.__name__ for user_class in kafka_users(self.environment.user_classes))
         master.begin(self._options.values, settings.rate, classes)
         self._runs += 1
-        self._ending = Ending(settings, self._runs, is_worker=False)
+        self.ending = Ending(settings, self._runs, is_worker=False)
+        if self._desk is not None:
+            self._desk.begin()
 
     def _test_stopping(self, **_kwargs: Any) -> None:
         if self._run is not None:
@@ -194,21 +198,22 @@ class Plugin:
             self.master.ending = True
 
     def _test_stop(self, **_kwargs: Any) -> None:
-        run, ending = self._run, self._ending  # the next run may begin while this one drains
+        run, ending = self._run, self.ending  # the next run may begin while this one drains
         if self.master is not None:
             results = self.master.finish()
             if results is not None:
-                self._conclude(ending, results)
+                self._conclude(ending, results, self.master.seconds.history, None)
             self.master.run_finished()
         elif run is not None and self.worker is not None:
             self.worker.locust_stopped(run)
         elif run is not None:
             run.finish()
             if run.connection is not None:
-                self._conclude(ending, run.results)
+                self._conclude(ending, run.results, run.sampler.history, run.connection.view)
 
-    def _conclude(self, ending: Ending, results: RunResults) -> None:
-        ending.conclude(results, show=not self._options.values.get("headless"))
+    def _conclude(self, ending: Ending, results: RunResults, history: History, view: ClusterView | None) -> None:
+        if self._desk is not None:
+            self._desk.conclude(ending, results, history, view)
 
     def _reset_stats(self, **_kwargs: Any) -> None:
         since = "since the statistics were reset"
@@ -221,25 +226,21 @@ class Plugin:
             self.reset("since all users had started")
 
     def _report_to_master(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        run = self._run
-        if run is None or self.worker is None:
-            return
-        run.recorder.flush()
-        results = run.results.to_wire(latencies=run.settings.metrics_port is not None)
-        data[m.Report.type] = m.Report(run.spec.run_id, results).to_wire()
+        if self._run is not None and self.worker is not None:
+            data.update(self.worker.report(self._run))
 
     def _run_failed(self, ending: Ending, run_id: str, error: KafkaPluginError) -> None:
         if self.worker is not None:
             logger.error("%s", error)
             self.worker.failed(run_id, error)
-        elif ending is self._ending:
+        elif ending is self.ending:
             self._not_started(error)
         else:
             ending.fail(error)  # it failed in its drain: that must not stop the run that was begun meanwhile
 
     def _not_started(self, error: KafkaPluginError) -> None:
         """A run could not begin, or not go on: say so, set the exit code, stop from a greenlet of its own."""
-        self._ending.fail(error)
+        self.ending.fail(error)
         runner = self.environment.runner
         if runner is None:
             return
@@ -266,8 +267,8 @@ class Plugin:
         except KeyboardInterrupt:  # a second Ctrl-C, while we drain
             self._cut()
             self._stop()
-        if self._ending.exit_code:
-            self.environment.process_exit_code = self._ending.exit_code
+        if self.ending.decided is not None:
+            self.environment.process_exit_code = self.ending.decided
 
     def _stop(self) -> None:
         runner = self.environment.runner
@@ -291,9 +292,9 @@ class Plugin:
             self.master.cut()
 
     def _on_quit(self, **_kwargs: Any) -> None:
-        self._ending.last_words(show=bool(self._options.values.get("headless")))
+        self.ending.last_words(show=bool(self._options.values.get("headless")))
 
     def _at_exit(self) -> None:
         if self._run is not None and self._run.is_open:
             self._run.abandon()
-            self._conclude(self._ending, self._run.results)
+            self._conclude(self.ending, self._run.results, self._run.sampler.history, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any, Protocol, TypeVar
@@ -49,10 +50,12 @@ class WorkerSide:
         self._finishing: Run | None = None
         self._reported: Run | None = None
         self._stopped_by_us = False
+        self._looked_until_s = 0.0
         runner.register_message(m.BeginPlan.type, self._handler(m.BeginPlan, self._begin_plan))
         runner.register_message(m.SetRate.type, self._handler(m.SetRate, self._set_rate))
         runner.register_message(m.SetShare.type, self._handler(m.SetShare, self._set_share))
         runner.register_message(m.Reset.type, self._handler(m.Reset, self._reset))
+        runner.register_message(m.Look.type, self._handler(m.Look, self._look))
         runner.register_message(m.Finish.type, self._finish, concurrent=True)
 
     @property
@@ -71,6 +74,16 @@ class WorkerSide:
     def ask_for_rate(self, run: Run, rate: float) -> None:
         """A locustfile asks for another rate at a worker: it holds for all."""
         self._send(m.SetRate(run.spec.run_id, rate))
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """What goes to the master with Locust's own report."""
+        run.recorder.flush()
+        looked_at = time.monotonic() < self._looked_until_s or run.settings.metrics_port is not None
+        messages = (
+            m.Report(run.spec.run_id, run.results.to_wire(latencies=looked_at)),
+            m.Seconds(run.spec.run_id, [second.to_wire() for second in run.sampler.take_unreported()]),
+        )
+        return {message.type: message.to_wire() for message in messages}
 
     def locust_stopped(self, run: Run) -> None:
         """Locust has stopped the users; it does so in its message loop, so the drain goes on beside it."""
@@ -157,6 +170,9 @@ class WorkerSide:
     def _set_share(self, run: Run, message: m.SetShare) -> None:
         if run.arrivals is not None:
             run.arrivals.set_share(message.share)
+
+    def _look(self, _run: Run, _message: m.Look) -> None:
+        self._looked_until_s = time.monotonic() + m.LOOK_S
 
     def _reset(self, _run: Run, message: m.Reset) -> None:
         self._host.reset(message.since)

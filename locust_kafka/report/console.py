@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.checks import Judged
 from locust_kafka.core.results import SHOWN, NameResults, RunResults
 from locust_kafka.exchange.measure import single_legs_ms
-from locust_kafka.report import health, legs
+from locust_kafka.report import health, legs, verdict
 from locust_kafka.report.summary import achieved_rate, link
 
 console = logging.getLogger("locust.stats_logger")
@@ -47,16 +49,16 @@ HIDDEN_RATIO = 1.1
 _COLUMNS = ("p50", "p90", "p95", "p99", "p999", "max")
 
 
-def show(results: RunResults) -> None:
+def show(results: RunResults, judged: Sequence[Judged] = ()) -> None:
     """Print it."""
-    for line in lines(results):
+    for line in lines(results, judged):
         console.info(line)
 
 
-def lines(results: RunResults) -> list[str]:
+def lines(results: RunResults, judged: Sequence[Judged] = ()) -> list[str]:
     """The summary, line by line."""
     whole = results.whole()
-    out = _head(results)
+    out = ["", verdict.sentence(results, judged), *verdict.check_lines(judged), *_head(results)]
     out += ["", _heading("Latency, ms")]
     if results.since:
         out.append(f"  ({results.since})")

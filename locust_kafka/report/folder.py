@@ -39,7 +39,10 @@ def write(
         OSError: a file cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    whole = {**summary.to_json(results), "run": dict(facts)}
+    whole = {
+        **summary.to_json(results, judged), "run": dict(facts),
+        "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
+    }  # fmt: skip
     (directory / SUMMARY).write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
     drawn = page.data(results, rows, judged, facts)
     (directory / REPORT).write_text(html.document(drawn, "Kafka request-reply"), "utf-8")

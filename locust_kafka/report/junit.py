@@ -33,10 +33,10 @@ def to_xml(judged: Sequence[Judged], results: RunResults) -> str:
         error = ElementTree.SubElement(case, "error", message=_text(errors[0]), type="invalid")
         error.text = _text("\n".join(errors))
     for one in judged:
-        case = ElementTree.SubElement(suite, "testcase", classname=SUITE, name=_text(one.check.text), time="0")
+        case = ElementTree.SubElement(suite, "testcase", classname=SUITE, name=_text(one.text), time="0")
         if not one.passed:
             failure = ElementTree.SubElement(case, "failure", message=_text(one.words), type="check")
-            failure.text = _text(f"expected: {one.check.text}\nactual:   {one.check.shown(one.value)}\n{one.reason}")
+            failure.text = _text(f"expected: {one.text}\nactual:   {one.found}\n{one.reason}")
     suites = ElementTree.Element("testsuites", name=SUITE)
     suites.append(suite)
     ElementTree.indent(suites)

@@ -42,10 +42,6 @@ def data(
         "refusal": refusal,
         "ended": ended,
         "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
-        "summary": summary.to_json(results),
-        "checks": [
-            {"text": one.check.text, "found": one.check.shown(one.value), "passed": one.passed, "reason": one.reason}
-            for one in judged
-        ],
+        "summary": summary.to_json(results, judged),
         "facts": dict(facts),
     }

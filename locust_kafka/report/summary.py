@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from locust_kafka.core.checks import Judged
 from locust_kafka.core.results import NameResults, RunResults
 from locust_kafka.exchange.measure import single_legs_ms
-from locust_kafka.report import health, legs
+from locust_kafka.report import health, legs, verdict
+
+SCHEMA_VERSION = 1
+"""Of the layout, as `assets/summary.schema.json` describes it."""
 
 
-def to_json(results: RunResults) -> dict[str, Any]:
+def to_json(results: RunResults, judged: Sequence[Judged] = ()) -> dict[str, Any]:
     """The summary as data.  A figure that does not exist (of no exchange at all) is null."""
     return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": verdict.sentence(results, judged),
+        "checks": [
+            {"text": one.text, "found": one.found, "passed": one.passed, "reason": one.reason} for one in judged
+        ],
         "balanced": results.balanced(closed=True),
         "valid": not results.invalid and not results.bottleneck,
         "invalid": results.invalid,
@@ -65,13 +75,13 @@ def link(results: RunResults, trace_id: str) -> str:
     return results.trace_url.replace("{trace_id}", trace_id)
 
 
-def write(results: RunResults, path: str) -> None:
+def write(results: RunResults, path: str, judged: Sequence[Judged] = ()) -> None:
     """Write the JSON.
 
     Raises:
         OSError: the file cannot be written.
     """
-    Path(path).write_text(json.dumps(to_json(results), indent=2) + "\n", "utf-8")
+    Path(path).write_text(json.dumps(to_json(results, judged), indent=2) + "\n", "utf-8")
 
 
 def _measured(results: RunResults, entry: NameResults) -> dict[str, Any]:

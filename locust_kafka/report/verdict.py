@@ -41,7 +41,7 @@ def markdown(results: RunResults, judged: Sequence[Judged]) -> str:
         out += ["| check | found | |", "|---|---|---|"]
         for one in judged:
             said = "ok" if one.passed else "**failed**"
-            out.append(f"| `{_cell(one.check.text)}` | {_cell(one.check.shown(one.value))} | {said} |")
+            out.append(f"| `{_cell(one.text)}` | {_cell(one.found)} | {said} |")
         out.append("")
     out += ["| latency, ms | count | p50 | p95 | p99 | max |", "|---|--:|--:|--:|--:|--:|"]
     for name, series in results.whole().shown().items():

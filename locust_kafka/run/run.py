@@ -85,8 +85,6 @@ class Run:
         self.tracer: Tracer | None = None
         self.self_check: SelfCheck | None = None
         """Watches this process while the run is open."""
-        self.sampler: Sampler | None = None
-        """Keeps the history, from the moment it is open."""
         self.topics = set(settings.request_topics)
         """Request topics that are known to exist."""
         self.connection: Connection | None = None
@@ -94,6 +92,7 @@ class Run:
         self.engine = ExchangeEngine(self.rule, self.ids.generation, self.ids.run_prefix, self.recorder, self._fail)
         self.pool: ProducerPool[Exchange] = ProducerPool(settings, self.engine.delivery_reports, self._fail)
         self.recorder.results.total = self.engine.correlator.books
+        self.sampler = Sampler(lambda: self.results, lambda: self.users, self._longest_hub_lag)
         self._on_open, self._on_failure = on_open, on_failure
         self._previous, self._refusal = previous, refusal
         self._tuning = ProcessTuning()
@@ -217,8 +216,8 @@ class Run:
             results.since = f"without the first {settings.warmup_s:g} s"
         from_ns = max(self._opened_ns + STARTUP_NS, measure.measure_from_ns)
         self.self_check = SelfCheck(results.health, from_ns)
-        self.sampler = Sampler(lambda: self.results, lambda: self.users, self.self_check.take_longest_lag)
         self.recorder.observe(self.sampler)
+        self.sampler.start()
         self.state, self.is_open = State.OPEN, True
         requested = self._requested_rate
         stages = settings.rate if requested is None else (Stage(requested, requested, 0.0),)
@@ -283,6 +282,9 @@ class Run:
         if not results.balanced(closed=True):
             invalid.append("the books do not balance")
         self.state, self.is_open = State.CLOSED, False
+
+    def _longest_hub_lag(self) -> int:
+        return self.self_check.take_longest_lag() if self.self_check is not None else 0
 
     def _closed_users(self) -> int:
         return self.users if self.arrivals is None and self.is_open else 0

@@ -34,13 +34,22 @@ class Sampler:
         self, results: Callable[[], RunResults], users: Callable[[], int], hub_lag_ns: Callable[[], int]
     ) -> None:
         self.history = History()
-        self.unreported: list[Second] = []
-        """Seconds that the master has not been sent yet."""
+        self._unreported: list[Second] = []
         self._results, self._users, self._hub_lag_ns = results, users, hub_lag_ns
         self._latencies = LatencySeries()
         self._before = Counters()
         self._at_s = time.time()
+        self._greenlet: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """The run is open: sample from now on."""
+        self._at_s = time.time()
         self._greenlet = gevent.spawn(self._sample_each_second)
+
+    def take_unreported(self) -> list[Second]:
+        """The seconds that the master has not been sent yet."""
+        seconds, self._unreported = self._unreported, []
+        return seconds
 
     def ended(self, exchange: Exchange) -> None:
         """Nothing: batches are enough."""
@@ -61,8 +70,9 @@ class Sampler:
 
     def close(self) -> None:
         """Take the last, shorter second."""
-        self._greenlet.kill()
-        self.sample()
+        if self._greenlet is not None:
+            self._greenlet.kill()
+            self.sample()
 
     def sample(self) -> None:
         """End the present second."""
@@ -73,7 +83,7 @@ class Sampler:
             results.total.pending, self._users(), self._hub_lag_ns(),
         )  # fmt: skip
         self._before, self._at_s, self._latencies = counters, now_s, LatencySeries()
-        self.unreported = [*self.unreported, second][-MAX_UNREPORTED:]
+        self._unreported = [*self._unreported, second][-MAX_UNREPORTED:]
         self.history.add(second)
 
     def _sample_each_second(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import re
 import sys
@@ -14,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from locust.argument_parser import LocustArgumentParser
 
+from locust_kafka.core.history import Row
 from locust_kafka.errors import SettingsError
 from locust_kafka.options import OPTIONS, Option
+from locust_kafka.plugin.classes import KafkaAttributes, settings_for
 from locust_kafka.plugin.options import Unset, add_options, given_options, load_settings, warn_of_kubernetes
 from locust_kafka.settings import Given, Settings, header_name, number, parse, same_cluster, topic
 
@@ -49,6 +52,11 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
     "kafka_trace_url": [("http://x/", "{trace_id}"), ("ftp://x/{trace_id}", "http://localhost")],
     "kafka_metrics_port": [("0", "1 to 65535"), ("65536", "1 to 65535"), ("x", "1 to 65535"), ("٣", "1 to 65535"),
                            ("9" * 5000, "1 to 65535"), ("-1", "1 to 65535"), ("80.0", "1 to 65535")],
+    "kafka_check": [("e2e.p9x < 1ms", "column 5"), ("@/no/such/checks", "No such file"), (7, "give checks as text")],
+    "kafka_baseline": [("/no/such/report", "No such file"), (".", "No such file"), ("README.md", "give the folder")],
+    "kafka_regression": [("much", "as in 10%"), ("-1%", "as in 10%"), ("", "as in 10%"), ("99999", "as in 10%")],
+    "kafka_report": [("/no/such/folder/r", "create it first"), ("README.md", "give a folder's name"),
+                     (LONG, "give another folder")],
     "kafka_summary": [("/no/such/folder/s.json", "create it first"), (".", "give a file's name"),
                       (LONG, "give another file")],
     "kafka_exchange_log": [("/no/such/folder/x.csv", "create it first"), ("/", "give a file's name"),
@@ -157,6 +165,45 @@ def test_brokers_in_another_order_are_the_same_cluster(servers: list[str], rando
     assert not same_cluster(",".join(servers), ",".join([*servers, "d:4"]))
 
 
+def baseline_of(folder: Path) -> Path:
+    """The report of a run of one second, its columns in another order than ours."""
+    folder.mkdir()
+    columns = list(reversed(Row._fields))
+    row = [7 if name == "at_s" else 0 for name in columns]
+    (folder / "summary.json").write_text(json.dumps({"history": {"columns": columns, "rows": [row]}}))
+    return folder
+
+
+def test_checks_add_up_wherever_they_stand(tmp_path: Path) -> None:
+    """Several flags, a semicolon, a file with comments and a class attribute: each check counts, once."""
+    file = tmp_path / "checks.txt"
+    file.write_text("# of the team\nduplicates == 0   # none\n\ne2e.p99 < 1s\n")
+    given_text = f"timeouts == 0\n@{file}; rate > 5/s"
+
+    class Guest(KafkaAttributes):
+        tasks = (print,)
+        checks = ["duplicates == 0", "lost == 0; orphans == 0"]  # noqa: RUF012 # as users write it
+
+    settings = settings_for(parse({"kafka_check": Given(given_text, "x")}), [Guest])
+    assert [check.text for check in settings.checks] == [
+        "timeouts == 0", "duplicates == 0", "e2e.p99 < 1s", "rate > 5/s", "lost == 0", "orphans == 0",
+    ]  # fmt: skip
+    file.write_text("duplicates == 0\nnothing\n")
+    with pytest.raises(
+        SettingsError, match=r"line 2 of .*checks.txt' 'nothing' is refused: 'nothing' stands in column 1"
+    ):
+        parse({"kafka_check": Given(given_text, "x")})
+    Guest.checks = ["e2e < 1"]
+    with pytest.raises(SettingsError, match=r"Guest.checks 'e2e < 1' is refused"):
+        settings_for(parse({}), [Guest])
+
+
+def test_a_check_may_be_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second flag adds to the first; on a worker none of them counts, for the master judges the sum."""
+    options = parsed(monkeypatch, "--kafka-check", "duplicates == 0", "--kafka-check=timeouts == 0")
+    assert [check.text for check in load_settings(options).checks] == ["duplicates == 0", "timeouts == 0"]
+
+
 def test_a_value_is_what_was_given(tmp_path: Path) -> None:
     """Each option arrives in its own field, as a number where it is one."""
     given_values: dict[str, Any] = {
@@ -164,7 +211,8 @@ def test_a_value_is_what_was_given(tmp_path: Path) -> None:
         "warmup": "5", "rate": "6", "arrivals": "poisson", "self_check": "show", "tuning": "off", "match": "key",
         "reply_to_header": "to", "error_header": "e", "trace_rate": "7", "trace_keep": "8", "trace_slow": "9",
         "trace_url": "http://x/{trace_id}", "metrics_port": "10", "summary": str(tmp_path / "s"),
-        "exchange_log": str(tmp_path / "x"),
+        "exchange_log": str(tmp_path / "x"), "report": str(tmp_path / "r"), "check": "duplicates == 0",
+        "baseline": str(baseline_of(tmp_path / "b")), "regression": "0.2",
     }  # fmt: skip
     assert {f"kafka_{name}" for name in given_values} == BY_DEST.keys() - {"kafka_config"}
     found = parse({f"kafka_{name}": Given(value, "x") for name, value in given_values.items()})
@@ -173,6 +221,7 @@ def test_a_value_is_what_was_given(tmp_path: Path) -> None:
         "settle": "settle_s",
         "warmup": "warmup_s",
         "trace_slow": "trace_slow_ms",
+        "check": "checks",
     }
     for name, value in given_values.items():
         field = getattr(found, renamed.get(name, name))
@@ -180,6 +229,10 @@ def test_a_value_is_what_was_given(tmp_path: Path) -> None:
             assert [(stage.low, stage.high) for stage in field] == [(6.0, 6.0)]
         elif name == "tuning":
             assert field is False
+        elif name == "check":
+            assert [check.text for check in found.checks] == ["duplicates == 0"]
+        elif name == "baseline":
+            assert [row.at_s for row in field] == [7]
         else:
             assert str(field).removesuffix(".0") == value
     assert found.longest_timeout_s == 3

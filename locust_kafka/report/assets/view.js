@@ -225,7 +225,7 @@ function examples(summary) {
 }
 
 function banner(data) {
-  const bad = data.refusal || data.summary.invalid.length || data.checks.some((check) => !check.passed) || (data.ended && !data.summary.valid);
+  const bad = data.refusal || data.summary.invalid.length || data.summary.checks.some((check) => !check.passed) || (data.ended && !data.summary.valid);
   const made = element("div", { class: `banner ${bad ? "bad" : data.ended ? "good" : ""}`, role: "status" }, element("p", { class: "verdict" }, data.verdict));
   for (const sentence of [data.words, data.refusal, ...data.summary.invalid, ...data.summary.self_check.findings]) {
     if (sentence) made.append(element("p", {}, sentence));
@@ -236,8 +236,8 @@ function banner(data) {
 function details(target, data) {
   const summary = data.summary, wide = (...inside) => target.append(element("section", { class: "card wide" }, ...inside));
   const narrow = (...inside) => target.append(element("section", { class: "card" }, ...inside));
-  if (data.checks.length) {
-    wide(element("h2", {}, "Checks"), table("What was asked for, and what was found", ["check", "found", ""], data.checks.map((check) =>
+  if (data.summary.checks.length) {
+    wide(element("h2", {}, "Checks"), table("What was asked for, and what was found", ["check", "found", ""], data.summary.checks.map((check) =>
       [check.text, check.found, element("span", { class: check.passed ? "good-text" : "bad-text" }, check.passed ? "ok" : "failed")])));
   }
   wide(element("h2", {}, "Latency, ms"), table("e2e: what a customer waits, timeouts at their timeout. send: to the broker's ack", ["", ...STATISTICS], statistics(summary.latency_ms)),

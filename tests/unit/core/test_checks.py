@@ -144,7 +144,7 @@ def test_what_has_no_value_fails(case: tuple[str, str, str | None, str, str, flo
     if check.metric in (*checks.COUNTS, "rejected"):
         assert judged.value == 0
     else:
-        assert (judged.value, judged.passed) == (None, False)
+        assert (judged.value, judged.found, judged.passed) == (None, "no value", False)
         assert "no value" in judged.words
 
 

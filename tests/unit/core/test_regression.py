@@ -39,11 +39,13 @@ def test_a_run_that_is_slower_by_a_fifth_is_found(seed: int) -> None:
     """With the noise of a quiet machine, 20 % more are a regression of more than 10 %; and 20 % less never are."""
     slower = compare(a_run(seed, noise=0.02), a_run(seed + 1, factor=1.2, noise=0.02), 0.1)
     assert slower[0].regressed
-    assert "beyond the noise of both runs" in slower[0].words
+    assert slower[0].judged.reason.endswith("slower beyond the noise of both runs")
+    assert not slower[0].judged.passed
     faster = compare(a_run(seed, factor=1.2, noise=0.02), a_run(seed + 1, noise=0.02), 0.1)
     assert not any(change.regressed for change in faster)
     assert faster[0].beyond_noise
-    assert "a difference, within" in faster[0].words
+    assert faster[0].judged.reason.endswith("a difference that is allowed")
+    assert faster[0].judged.passed
 
 
 def test_what_is_allowed_is_no_regression() -> None:
@@ -56,7 +58,7 @@ def test_noise_hides_a_small_difference() -> None:
     """A difference that the seconds of the runs themselves show is within the noise."""
     changes = compare(a_run(1, noise=0.1), a_run(2, factor=1.03, noise=0.1), 0.0)
     assert not any(change.regressed for change in changes)
-    assert "within the noise" in changes[0].words
+    assert changes[0].judged.reason.endswith("within the noise")
 
 
 @given(st.integers(0, MIN_SECONDS + 1))
@@ -70,5 +72,7 @@ def test_too_short_is_a_sentence(seconds: int) -> None:
 
 def test_equal_runs_differ_by_noise_as_often_as_they_may() -> None:
     """Of 300 pairs of equal runs whose seconds hang together, some 1 in 100 lies outside its own 99 % interval."""
-    outside = sum(compare(a_run(2 * n, noise=0.1), a_run(2 * n + 1, noise=0.1), 0.0)[0].beyond_noise for n in range(300))
+    outside = sum(
+        compare(a_run(2 * n, noise=0.1), a_run(2 * n + 1, noise=0.1), 0.0)[0].beyond_noise for n in range(300)
+    )
     assert outside <= 9

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locust_kafka.core.history import Second
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import MAX_NAMES, RunResults
 from locust_kafka.errors import NotReady
 from locust_kafka.plugin import messages as m
+from tests.unit.core.test_history import SECONDS
 from tests.unit.plugin.runners import FATES, results_of
 
 KINDS = m.Message.__subclasses__()
@@ -24,6 +26,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "float": NUMBERS | st.integers(-(2**53), 2**53),
     "list[list[float]]": st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=4),
+    "list[dict[str, Any]]": st.lists(SECONDS.map(Second.to_wire), max_size=3),
     "dict[str, Any] | None": st.none() | FATES.map(lambda fates: results_of(fates).to_wire()),
 }
 MESSAGES = st.sampled_from(KINDS).flatmap(
@@ -99,7 +102,7 @@ def test_what_a_newer_version_adds_is_passed_over(message: m.Message) -> None:
 def test_every_type_has_a_name_of_its_own() -> None:
     """Locust refuses two listeners for one type, and knows its own types before ours."""
     names = [kind.type for kind in KINDS]
-    assert len(set(names)) == len(names) == 10
+    assert len(set(names)) == len(names) == 12
     locusts = {"spawn", "stop", "quit", "ack", "heartbeat", "stats", "client_ready", "spawning_complete", "exception"}
     assert not locusts & set(names)
     assert all(get_type_hints(kind)["run"] is str for kind in KINDS)

@@ -8,6 +8,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -22,6 +23,7 @@ from locust.event import Events
 from locust.runners import STATE_CLEANUP, STATE_INIT, STATE_RUNNING, STATE_SPAWNING, STATE_STOPPED, WorkerRunner
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.core.history import History, Second
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import (
     EXIT_CUT_SHORT,
@@ -79,6 +81,7 @@ class StandIn:
     ) -> None:  # fmt: skip
         self.spec, self.settings = spec, spec.settings
         self.recorder, self.self_check, self.connection = Recorder(), None, None
+        self.sampler, self.state = SimpleNamespace(history=History(), take_unreported=lambda: [Second(1)]), None
         self.failure: KafkaPluginError | None = None
         self.is_open = self.ending = self.closed = self.was_open = False
         self.number = len(self.made) + 1
@@ -398,6 +401,7 @@ def test_a_workers_failure_is_that_of_its_own_run(monkeypatch: pytest.MonkeyPatc
     data: dict[str, Any] = {}
     environment.events.report_to_master.fire(client_id="w", data=data)
     assert m.Report.from_wire(data[m.Report.type]).run == "second"
+    assert m.Seconds.from_wire(data[m.Seconds.type]).seconds == [Second(1).to_wire()]
     for run in StandIn.made:
         run.gate.set()
     environment.events.quitting.fire(environment=environment, reverse=True)
@@ -424,9 +428,9 @@ def test_a_run_is_concluded_once(tmp_path: Path) -> None:
     """A stop and a quit both tell of the end: one summary, one verdict."""
     one = ending(tmp_path, 1)
     results = results_of([("a", Outcome.MATCHED)])
-    one.conclude(results, show=False)
+    one.conclude(results, [], {}, show=False)
     (tmp_path / "s.json").unlink()
-    one.conclude(results, show=False)
+    one.conclude(results, [], {}, show=False)
     assert not (tmp_path / "s.json").exists()
 
 
@@ -450,7 +454,7 @@ def test_the_worst_decides_the_exit_code(
     results.invalid += invalid
     if failure is not None:
         one.fail(failure)
-    one.conclude(results, show=False)
+    one.conclude(results, [], {}, show=False)
     assert one.exit_code == code
 
 
@@ -460,9 +464,9 @@ def test_a_summary_that_cannot_be_written_is_no_success(tmp_path: Path, caplog: 
     folder.mkdir()
     one = ending(folder, 1)
     folder.rmdir()
-    one.conclude(RunResults(), show=False)
+    one.conclude(RunResults(), [], {}, show=False)
     assert one.exit_code == EXIT_INVALID
-    assert "the summary could not be written" in caplog.text
+    assert "could not be written" in caplog.text
 
 
 def test_a_worker_judges_nothing(tmp_path: Path) -> None:
@@ -470,7 +474,7 @@ def test_a_worker_judges_nothing(tmp_path: Path) -> None:
     one = ending(tmp_path, 1, is_worker=True)
     results = RunResults()
     results.invalid.append("deaf")
-    one.conclude(results, show=True)
+    one.conclude(results, [], {}, show=True)
     assert not one.exit_code
     assert not list(tmp_path.iterdir())
 

@@ -90,7 +90,7 @@ def test_the_headline_tells_the_rate_of_the_load(count: int, load_s: float, rest
     results = RunResults()
     results.load_s, results.duration_s, results.total.registered = load_s, load_s + rest_s, count
     results.open_model, results.arrivals, results.offered = open_model, Counts(count + 5, count, 3, 2), 12.34
-    data, text = to_json(results), "\n".join(console.lines(results)[:5])
+    data, text = to_json(results), "\n".join(console.lines(results)[:7])
     found = re.search(r"(\d+) requests in ([\d.]+) s of load(?:, then ([\d.]+) s of drain and settle)?", text)
     assert found is not None
     assert int(found[1]) == count

@@ -26,6 +26,7 @@ REQUESTS = {"registered", "matched", "timed_out", "undelivered", "unfinished", "
 REPLIES = {"read", "match", "late", "duplicate", "unexpected", "orphan", "foreign", "malformed"}
 MEASURED = {"requests", "replies", "rejected", "legs_ms", "latency_ms"}
 TOP = MEASURED | {
+    "schema_version", "verdict", "checks",
     "balanced", "valid", "invalid", "load_s", "duration_s", "offered_rate", "achieved_rate", "arrivals",
     "replies_of_other_workers", "names", "self_check", "legs_uncertainty_ms", "legs_unavailable", "broker_clocks_ms",
     "notes", "examples", "latency_since", "equations",

@@ -115,5 +115,6 @@ def test_inspect_is_warm_before_a_stop_asks_it() -> None:
     """Locust's `stop` calls `inspect.stack()`: after ours, the modules' files are known."""
     caches: Any = inspect
     caches._filesbymodname.clear()
+    caches.modulesbyfile.clear()
     warm_inspect()
     assert caches._filesbymodname

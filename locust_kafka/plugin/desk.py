@@ -1,0 +1,124 @@
+"""What the person at the desk sees: the progress line of a headless run, and the page beside Locust's."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Protocol
+
+import gevent
+from locust.env import Environment
+
+from locust_kafka.core.checks import judge
+from locust_kafka.core.history import History
+from locust_kafka.core.results import RunResults
+from locust_kafka.kafka.cluster import ClusterView
+from locust_kafka.plugin.ending import Ending
+from locust_kafka.plugin.facts import facts
+from locust_kafka.plugin.master import MasterSide
+from locust_kafka.plugin.progress import Progress
+from locust_kafka.report import page
+from locust_kafka.run.run import Run
+from locust_kafka.run.spec import State
+from locust_kafka.web.routes import add_page
+
+logger = logging.getLogger("locust_kafka")
+
+
+class Host(Protocol):
+    """What the desk asks the plugin."""
+
+    ending: Ending
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Locust's parsed options."""
+
+    def worker_run(self) -> Run | None:
+        """The latest run of this process."""
+
+
+class Desk:
+    """One in each process that a person looks at: a local one, or the master.
+
+    Args:
+        environment: Locust's.
+        host: the plugin.
+        master: at a master; None in a local process.
+    """
+
+    def __init__(self, environment: Environment, host: Host, master: MasterSide | None) -> None:
+        self._environment, self._host, self._master = environment, host, master
+        self._progress: Progress | None = None
+        self._began_s = time.time()
+        if environment.web_ui is not None and hasattr(environment.web_ui, "app"):
+            add_page(environment.web_ui, self._snapshot)
+
+    def begin(self) -> None:
+        """A run begins."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._began_s = time.time()
+        headless = bool(self._host.options.get("headless"))
+        self._progress = Progress(
+            self._host.ending.settings, self._history, self._looked_at, self._abort, headless=headless
+        )
+
+    def conclude(self, ending: Ending, results: RunResults, history: History, view: ClusterView | None) -> None:
+        """A run has ended.
+
+        Args:
+            ending: its own.
+            results: all of them.
+            history: its seconds.
+            view: of the cluster, if this process has one.
+        """
+        if ending is self._host.ending and self._progress is not None:
+            self._progress.stop()
+        said = facts(ending.settings, self._host.options, self._began_s, view)
+        ending.conclude(results, history.rows(), said, show=not self._host.options.get("headless"))
+
+    def results(self) -> RunResults:
+        """Of the latest run, up to now."""
+        if self._master is not None:
+            return self._master.results()
+        run = self._host.worker_run()
+        return run.results if run is not None else RunResults()
+
+    def _looked_at(self) -> RunResults:
+        """The same with latency series, which workers send only when somebody looks."""
+        if self._master is not None:
+            self._master.look()
+        return self.results()
+
+    def _history(self) -> History:
+        if self._master is not None:
+            return self._master.seconds.history
+        run = self._host.worker_run()
+        return run.sampler.history if run is not None else History()
+
+    def _state(self, results: RunResults) -> str:
+        """Where the latest run stands, in words."""
+        runner, run = self._environment.runner, self._host.worker_run()
+        words = runner.state if runner is not None else ""
+        if run is not None and run.state is State.DRAINING:
+            words = "draining: waiting for what is pending, then for late replies"
+        return f"{words}; {results.total.pending} requests pending"
+
+    def _abort(self, sentence: str) -> None:
+        logger.error("%s", sentence)
+        runner = self._environment.runner
+        if runner is not None:
+            gevent.spawn(runner.stop if self._environment.web_ui is not None else runner.quit)
+
+    def _snapshot(self) -> dict[str, Any]:
+        """What the page shows now."""
+        ending, history = self._host.ending, self._history()
+        results = self._looked_at() if ending.concluded is None else ending.concluded
+        ended = ending.concluded is not None
+        return page.data(
+            results, history.rows(), ending.judged if ended else judge(ending.settings.checks, results),
+            facts(ending.settings, self._host.options, self._began_s, None),
+            run=f"{ending.number}:{history.seconds_per_row}", ended=ended,
+            words="" if ended else self._state(results), refusal=ending.refusal,
+        )  # fmt: skip

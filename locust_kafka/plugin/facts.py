@@ -1,0 +1,49 @@
+"""What a report says of a run besides its figures: when, where, with which settings and versions; no secret."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from confluent_kafka import libversion
+
+from locust_kafka.kafka.cluster import ClusterView
+from locust_kafka.kafka.properties import is_secret, mask
+from locust_kafka.options import OPTIONS
+from locust_kafka.plugin.options import given_options
+from locust_kafka.settings import Settings
+
+PACKAGES = ("locust-kafka", "locust", "confluent-kafka", "gevent")
+
+
+def facts(settings: Settings, options: Mapping[str, Any], began_s: float, view: ClusterView | None) -> dict[str, str]:
+    """By their names, in the order to be shown.
+
+    Args:
+        settings: the run's.
+        options: Locust's parsed options.
+        began_s: when the run began, in seconds since 1970.
+        view: of the cluster; None at a master, which has no Kafka client.
+    """
+    given = given_options(options)
+    found = {
+        "began": datetime.fromtimestamp(began_s, UTC).isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "brokers": f"{settings.bootstrap} (by {settings.bootstrap_source})",
+        "cluster": "" if view is None else f"{view.cluster_id or 'without an id'}, {view.brokers} brokers",
+        "request topics": ", ".join(sorted(settings.request_topics)),
+        "reply topics": ", ".join(sorted(settings.reply_topics)),
+        "users": str(options.get("num_users") or ""),
+        "run time": str(options.get("run_time") or ""),
+    }
+    for option in OPTIONS:
+        if option.dest in given and option.dest not in ("kafka_bootstrap", "kafka_request_topic", "kafka_reply_topic"):
+            found[option.flag] = mask(str(given[option.dest].value), settings.config)
+    for name, value in settings.config.items():
+        found[f"client setting {name}"] = "***" if is_secret(name) else mask(value, settings.config)
+    found |= {name: version(name) for name in PACKAGES}
+    found |= {"librdkafka": libversion()[0], "Python": platform.python_version(), "system": platform.platform()}
+    return {name: value for name, value in found.items() if value}

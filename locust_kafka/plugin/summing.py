@@ -1,0 +1,43 @@
+"""The sum of what workers reported, with those that died accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from locust_kafka.core.results import RunResults
+
+
+def add_up(
+    workers: Collection[str],
+    results: Mapping[str, RunResults | None],
+    *,
+    opened: Collection[str],
+    finished: Collection[str],
+    unreadable: Collection[str],
+) -> RunResults:
+    """Add up; whoever ended without a last report has lost what it had pending.
+
+    Args:
+        workers: all that were there.
+        results: the last report of each; None or missing for one that never had the run, or never reported.
+        opened: those whose users could send.
+        finished: those that answered at the end.
+        unreadable: those that sent what cannot be read.
+    """
+    total = RunResults()
+    for worker in sorted(workers):
+        one = results.get(worker)
+        if worker in unreadable:
+            total.invalid.append(f"worker {worker} sent a report that cannot be read: see its version")
+        if one is None:
+            if worker in opened or worker not in finished:
+                total.invalid.append(f"worker {worker} ended without any report: what it did is not known")
+            continue
+        if worker not in finished:
+            lost = one.total.pending
+            one.lose_pending()
+            one.invalid.append(f"worker {worker} ended without a last report: {lost} pending requests are LOST")
+        total.add(one)
+    if not total.balanced(closed=True):
+        total.invalid.append("the books do not balance")
+    return total

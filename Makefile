@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-lowest jaeger lint bench soak accuracy batching lock clean
+.PHONY: demo test slow test-lowest jaeger chromium lint bench soak accuracy batching lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
 
-test: jaeger
+test: jaeger chromium
 	$(BIN)/pytest
+
+# Tests that take minutes each.
+slow: jaeger chromium
+	$(BIN)/pytest -m slow
 
 # The same load in batches of four kinds: what it does to every leg, as a picture.
 batching: $(INSTALLED)
@@ -20,6 +24,13 @@ batching: $(INSTALLED)
 # The tests' real Jaeger: built once, with Go, into the user's cache.
 jaeger: $(INSTALLED)
 	$(BIN)/python -m tests.jaeger.server
+
+# The tests' real browser, and axe-core, which looks at the page as a screen reader's user would.
+chromium: $(INSTALLED)
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+		$(BIN)/playwright install chromium
+	$(BIN)/python -m tests.browser.axe
 
 # The lowest versions that pyproject.toml admits, against the room where Locust's and librdkafka's ways show.
 test-lowest:

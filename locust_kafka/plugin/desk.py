@@ -13,6 +13,7 @@ from locust_kafka.core.checks import judge
 from locust_kafka.core.history import History
 from locust_kafka.core.results import RunResults
 from locust_kafka.kafka.cluster import ClusterView
+from locust_kafka.plugin.classes import kafka_users
 from locust_kafka.plugin.ending import Ending
 from locust_kafka.plugin.facts import facts
 from locust_kafka.plugin.master import MasterSide
@@ -21,6 +22,7 @@ from locust_kafka.report import page
 from locust_kafka.run.run import Run
 from locust_kafka.run.spec import State
 from locust_kafka.web.routes import add_page
+from locust_kafka.web.tab import add_tab
 
 logger = logging.getLogger("locust_kafka")
 
@@ -52,7 +54,9 @@ class Desk:
         self._progress: Progress | None = None
         self._began_s = time.time()
         if environment.web_ui is not None and hasattr(environment.web_ui, "app"):
+            classes = environment.user_classes
             add_page(environment.web_ui, self._snapshot)
+            add_tab(environment.web_ui, self._looked_at, needs_host=len(kafka_users(classes)) < len(classes))
 
     def begin(self) -> None:
         """A run begins."""

@@ -30,9 +30,21 @@ _MASTERS = frozenset(option.dest for option in OPTIONS if not option.for_workers
 
 
 class Unset(str):
-    """The default of an option that nobody gave: told from the same text when somebody did."""
+    """The default of an option that nobody gave: told from the same text when somebody did.
+
+    Locust's web UI makes the value of a form's field by the type of the value before: that is text somebody gave.
+    """
 
     __slots__ = ()
+
+    def __new__(cls, text: object) -> str:  # type: ignore[misc] # see above
+        """Text that was given."""
+        return str(text)
+
+    @classmethod
+    def default(cls, text: str) -> Unset:
+        """A default."""
+        return super().__new__(cls, text)
 
 
 def add_options(parser: Any, **_kwargs: Any) -> None:
@@ -41,7 +53,7 @@ def add_options(parser: Any, **_kwargs: Any) -> None:
     for option in OPTIONS:
         made_by_kubernetes = _KUBERNETES.fullmatch(os.environ.get(option.env, ""))
         action = group.add_argument(
-            option.flag, default=Unset(option.default), env_var=None if made_by_kubernetes else option.env,
+            option.flag, default=Unset.default(option.default), env_var=None if made_by_kubernetes else option.env,
             metavar=option.metavar, help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
             action=_Repeated if option.repeated else None,
         )  # fmt: skip

@@ -86,6 +86,7 @@ def test_a_check_that_stays_broken_ends_the_run(
     assert re.search(r"last \d+ s: sent \d+/s, e2e p50 ", run.output)
 
 
+@pytest.mark.slow
 def test_a_slower_run_is_a_regression(broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path) -> None:
     """A service that takes a quarter longer is found by comparison with the run before; the same service is not."""
     options = [*COMMON, "-t", "29s", "--kafka-check", "timeouts == 0"]

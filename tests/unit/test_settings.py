@@ -333,3 +333,13 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tm
     assert (settings.bootstrap, settings.bootstrap_source) == ("h:1", "line 1 of the --kafka-config file")
     with pytest.raises(SettingsError, match="o:1 by LOCUST_KAFKA_BOOTSTRAP and h:1 by line 1"):
         loaded(monkeypatch, "--kafka-config", str(good), LOCUST_KAFKA_BOOTSTRAP="o:1")
+
+
+def test_what_a_form_sends_was_given() -> None:
+    """Locust's web UI keeps the type of the value before: a default's type makes plain text of what somebody typed."""
+    default = Unset.default("10")
+    typed = type(default)("soon")
+    assert isinstance(default, Unset)
+    assert given_options({"kafka_reply_timeout": default}) == {}
+    with pytest.raises(SettingsError, match="'soon' is refused"):
+        load_settings({"kafka_reply_timeout": typed})

@@ -22,7 +22,7 @@ def user_class(**attributes: Any) -> type[KafkaAttributes]:
 
 def test_a_default_is_not_given() -> None:
     """What nobody typed is left out, what somebody typed is not, even when it is the same text."""
-    options = {option.dest: Unset(option.default) for option in OPTIONS}
+    options = {option.dest: Unset.default(option.default) for option in OPTIONS}
     assert given_options(options) == {}
     assert given_options({**options, "kafka_settle": "2"}).keys() == {"kafka_settle"}
     assert given_options({"kafka_settle": None}) == {}

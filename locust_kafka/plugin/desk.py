@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any, Protocol
 
 import gevent
@@ -15,7 +14,7 @@ from locust_kafka.core.results import RunResults
 from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.plugin.classes import kafka_users
 from locust_kafka.plugin.ending import Ending
-from locust_kafka.plugin.facts import facts
+from locust_kafka.plugin.facts import at_end, at_start
 from locust_kafka.plugin.master import MasterSide
 from locust_kafka.plugin.progress import Progress
 from locust_kafka.report import page
@@ -52,7 +51,6 @@ class Desk:
     def __init__(self, environment: Environment, host: Host, master: MasterSide | None) -> None:
         self._environment, self._host, self._master = environment, host, master
         self._progress: Progress | None = None
-        self._began_s = time.time()
         if environment.web_ui is not None and hasattr(environment.web_ui, "app"):
             classes = environment.user_classes
             add_page(environment.web_ui, self._snapshot)
@@ -62,11 +60,9 @@ class Desk:
         """A run begins."""
         if self._progress is not None:
             self._progress.stop()
-        self._began_s = time.time()
-        headless = bool(self._host.options.get("headless"))
-        self._progress = Progress(
-            self._host.ending.settings, self._history, self._looked_at, self._abort, headless=headless
-        )
+        ending, headless = self._host.ending, bool(self._host.options.get("headless"))
+        ending.facts = at_start(ending.settings, self._host.options)
+        self._progress = Progress(ending.settings, self._history, self._looked_at, self._abort, headless=headless)
 
     def conclude(self, ending: Ending, results: RunResults, history: History, view: ClusterView | None) -> None:
         """A run has ended.
@@ -79,8 +75,8 @@ class Desk:
         """
         if ending is self._host.ending and self._progress is not None:
             self._progress.stop()
-        said = facts(ending.settings, self._host.options, self._began_s, view)
-        ending.conclude(results, history.rows(), said, show=not self._host.options.get("headless"))
+        ending.facts = at_end(ending.facts, view)
+        ending.conclude(results, history.rows(), show=not self._host.options.get("headless"))
 
     def results(self) -> RunResults:
         """Of the latest run, up to now."""
@@ -122,7 +118,7 @@ class Desk:
         ended = ending.concluded is not None
         return page.data(
             results, history.rows(), ending.judged if ended else judge(ending.settings.checks, results),
-            facts(ending.settings, self._host.options, self._began_s, None),
+            ending.facts,
             run=f"{ending.number}:{history.seconds_per_row}", ended=ended,
             words="" if ended else self._state(results), refusal=ending.refusal,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -51,6 +51,8 @@ class Ending:
         """Why it could not begin, in a sentence; "" when it could."""
         self.concluded: RunResults | None = None
         """The results, when the run has ended."""
+        self.facts: dict[str, str] = {}
+        """What its report says of it besides its figures, as known at its start."""
         self.judged: list[Judged] = []
         """What its checks came to."""
         path = self.summary_path()
@@ -96,13 +98,12 @@ class Ending:
         self.exit_code = EXIT_INVALID if invalid else EXIT_NOT_STARTED
         self.refusal = "" if invalid else sentence
 
-    def conclude(self, results: RunResults, rows: list[Row], facts: Mapping[str, str], *, show: bool) -> None:
+    def conclude(self, results: RunResults, rows: list[Row], *, show: bool) -> None:
         """The run has ended: judge it, write its reports, and show it unless that comes last of all.
 
         Args:
             results: of the whole run.
             rows: its history.
-            facts: what its report says of it besides.
             show: whether it is shown now.
         """
         if self.concluded is results or self._is_worker:
@@ -111,7 +112,7 @@ class Ending:
         self.judged = judged_of(self.settings, results, rows)
         for sentence in [*results.invalid, *(f"the generator was the bottleneck: {one}" for one in results.bottleneck)]:
             logger.error("invalid run: %s", sentence)
-        if not self._written(results, rows, facts):
+        if not self._written(results, rows):
             self.exit_code = self.exit_code or EXIT_INVALID
         if results.invalid:
             self.exit_code = self.exit_code or EXIT_INVALID
@@ -140,7 +141,7 @@ class Ending:
             return self.exit_code or None
         return 0 if self.judged else None
 
-    def _written(self, results: RunResults, rows: list[Row], facts: Mapping[str, str]) -> bool:
+    def _written(self, results: RunResults, rows: list[Row]) -> bool:
         if self.number > 1 and (self.settings.summary or self.settings.report):
             logger.info(
                 "the summary of this run is %s: it is run %d of this process",
@@ -149,7 +150,10 @@ class Ending:
         page = os.environ.get("GITHUB_STEP_SUMMARY", "")
         writers: list[tuple[str, Callable[[], None]]] = [
             (self.summary_path(), lambda: summary.write(results, self.summary_path(), self.judged)),
-            (self._report_path(), lambda: folder.write(Path(self._report_path()), results, rows, self.judged, facts)),
+            (
+                self._report_path(),
+                lambda: folder.write(Path(self._report_path()), results, rows, self.judged, self.facts),
+            ),
             (page, lambda: _append(page, verdict.markdown(results, self.judged))),
         ]
         good = True

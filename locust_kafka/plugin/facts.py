@@ -19,21 +19,17 @@ from locust_kafka.settings import Settings
 PACKAGES = ("locust-kafka", "locust", "confluent-kafka", "gevent")
 
 
-def facts(settings: Settings, options: Mapping[str, Any], began_s: float, view: ClusterView | None) -> dict[str, str]:
-    """By their names, in the order to be shown.
+def at_start(settings: Settings, options: Mapping[str, Any]) -> dict[str, str]:
+    """What is known when a run begins, by names in the order to be shown; the web UI may change options afterwards.
 
     Args:
         settings: the run's.
         options: Locust's parsed options.
-        began_s: when the run began, in seconds since 1970.
-        view: of the cluster; None at a master, which has no Kafka client.
     """
     given = given_options(options)
     found = {
-        "began": datetime.fromtimestamp(began_s, UTC).isoformat(timespec="seconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "began": _now(),
         "brokers": f"{settings.bootstrap} (by {settings.bootstrap_source})",
-        "cluster": "" if view is None else f"{view.cluster_id or 'without an id'}, {view.brokers} brokers",
         "request topics": ", ".join(sorted(settings.request_topics)),
         "reply topics": ", ".join(sorted(settings.reply_topics)),
         "users": str(options.get("num_users") or ""),
@@ -47,3 +43,18 @@ def facts(settings: Settings, options: Mapping[str, Any], began_s: float, view: 
     found |= {name: version(name) for name in PACKAGES}
     found |= {"librdkafka": libversion()[0], "Python": platform.python_version(), "system": platform.platform()}
     return {name: value for name, value in found.items() if value}
+
+
+def at_end(known: Mapping[str, str], view: ClusterView | None) -> dict[str, str]:
+    """The same with what is known at its end.
+
+    Args:
+        known: of the start.
+        view: of the cluster; None at a master, which has no Kafka client.
+    """
+    cluster = {} if view is None else {"cluster": f"{view.cluster_id or 'without an id'}, {view.brokers} brokers"}
+    return {**known, "ended": _now(), **cluster}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

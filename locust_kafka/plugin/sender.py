@@ -40,6 +40,7 @@ REFUSED_PAUSE_S, MOST_REFUSED_PAUSE_S = 0.01, 1.0
 """After an immediate refusal, doubled with each further one: a refused user must not spin."""
 MAX_TASKS_WITHOUT_YIELD = 16
 MAX_NAMES_CHECKED = 10_000
+_UUID = DefaultKey.UUID
 
 
 class RequestSender:
@@ -133,7 +134,7 @@ class RequestSender:
         if name is None or name not in self._names:
             name = self._checked_name(topic if name is None else name)
         timeout_s = 0.0 if timeout is None else reply_timeout_s(timeout)
-        record = record_key(key) if key is not DefaultKey.UUID else None
+        record = record_key(key) if key is not _UUID else None
         if not run.is_open:
             run.await_may_send()
         missing = unknown_topic(run, topic) if topic not in run.topics else ""
@@ -142,7 +143,7 @@ class RequestSender:
             producer = self._ready_producer(timeout_s)
 
         trace_id, traceparent, default_key = run.ids.new()
-        if key is DefaultKey.UUID:
+        if key is _UUID:
             record = default_key
         sampled = run.tracer is not None and run.tracer.sample(trace_id, perf_counter_ns())
         if sampled:

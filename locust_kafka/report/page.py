@@ -42,6 +42,6 @@ def data(
         "refusal": refusal,
         "ended": ended,
         "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
-        "summary": summary.to_json(results, judged),
+        "summary": summary.to_json(results, judged, closed=ended),
         "facts": dict(facts),
     }

@@ -16,15 +16,21 @@ SCHEMA_VERSION = 1
 """Of the layout, as `assets/summary.schema.json` describes it."""
 
 
-def to_json(results: RunResults, judged: Sequence[Judged] = ()) -> dict[str, Any]:
-    """The summary as data.  A figure that does not exist (of no exchange at all) is null."""
+def to_json(results: RunResults, judged: Sequence[Judged] = (), *, closed: bool = True) -> dict[str, Any]:
+    """The summary as data.  A figure that does not exist (of no exchange at all) is null.
+
+    Args:
+        results: of a run.
+        judged: its checks.
+        closed: whether the run has ended, so that nothing may be pending.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict.sentence(results, judged),
         "checks": [
             {"text": one.text, "found": one.found, "passed": one.passed, "reason": one.reason} for one in judged
         ],
-        "balanced": results.balanced(closed=True),
+        "balanced": results.balanced(closed=closed),
         "valid": not results.invalid and not results.bottleneck,
         "invalid": results.invalid,
         "load_s": round(results.load_s, 3),
@@ -60,7 +66,7 @@ def to_json(results: RunResults, judged: Sequence[Judged] = ()) -> dict[str, Any
             for example in results.examples.all()
         ],
         "latency_since": results.since,
-        "equations": [{"text": law.text, "holds": law.holds} for law in results.equations(closed=True)],
+        "equations": [{"text": law.text, "holds": law.holds} for law in results.equations(closed=closed)],
     }
 
 

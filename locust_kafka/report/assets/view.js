@@ -165,11 +165,13 @@ function table(caption, head, rows) {
     element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
     element("tbody", {}, ...rows.map((cells) => element("tr", {}, ...cells.map((cell, at) => {
       const words = typeof cell === "string" && !/^[-+\d.,–]*$/.test(cell);
-      return element(at ? "td" : "th", { ...(at ? {} : { scope: "row" }), ...(words ? { class: "words" } : {}) }, cell ?? "–");
+      const left = words || cell?.className === "words";
+      return element(at ? "td" : "th", { ...(at ? {} : { scope: "row" }), ...(left ? { class: "words" } : {}) }, cell ?? "–");
     }))))));
 }
 
 const STATISTICS = ["count", "mean", "p50", "p90", "p95", "p99", "p999", "max"];
+const STATISTIC_TITLES = STATISTICS.map((name) => name === "p999" ? "p99.9" : name);
 
 function statistics(summaries) {
   return Object.entries(summaries).map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one[key]))]);
@@ -240,8 +242,8 @@ function details(target, data) {
     wide(element("h2", {}, "Checks"), table("What was asked for, and what was found", ["check", "found", ""], data.summary.checks.map((check) =>
       [check.text, check.found, element("span", { class: check.passed ? "good-text" : "bad-text" }, check.passed ? "ok" : "failed")])));
   }
-  wide(element("h2", {}, "Latency, ms"), table("e2e: what a customer waits, timeouts at their timeout. send: to the broker's ack", ["", ...STATISTICS], statistics(summary.latency_ms)),
-    table(`Legs of matched exchanges${summary.legs_unavailable ? `: ${summary.legs_unavailable}` : ""}`, ["", ...STATISTICS], statistics(summary.legs_ms)));
+  wide(element("h2", {}, "Latency, ms"), table("e2e: what a customer waits, timeouts at their timeout. send: to the broker's ack", ["", ...STATISTIC_TITLES], statistics(summary.latency_ms)),
+    table(`Legs of matched exchanges${summary.legs_unavailable ? `: ${summary.legs_unavailable}` : ""}`, ["", ...STATISTIC_TITLES], statistics(summary.legs_ms)));
   wide(element("h2", {}, "Worth a look"), examples(summary));
   const counts = (of) => Object.entries(of).map(([name, count]) => [name.replace("_", " "), figure(count, 15)]);
   narrow(element("h2", {}, "Requests"), table("One outcome each", ["outcome", "count"], counts(summary.requests)));
@@ -250,10 +252,10 @@ function details(target, data) {
     [law.text, element("span", { class: law.holds ? "good-text" : "bad-text" }, law.holds ? "holds" : "broken")])));
   const names = Object.entries(summary.names);
   if (names.length > 1) {
-    wide(element("h2", {}, "By request name"), table("e2e, ms", ["name", ...STATISTICS], names.map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one.latency_ms.e2e[key]))])));
+    wide(element("h2", {}, "By request name"), table("e2e, ms", ["name", ...STATISTIC_TITLES], names.map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one.latency_ms.e2e[key]))])));
   }
   if (Object.keys(data.facts).length) {
-    wide(element("h2", {}, "The run"), table("Settings and versions", ["", ""], Object.entries(data.facts).map(([name, value]) => [name, String(value)])));
+    wide(element("h2", {}, "The run"), table("Settings and versions", ["", ""], Object.entries(data.facts).map(([name, value]) => [name, element("span", { class: "words" }, value)])));
   }
 }
 

@@ -428,9 +428,9 @@ def test_a_run_is_concluded_once(tmp_path: Path) -> None:
     """A stop and a quit both tell of the end: one summary, one verdict."""
     one = ending(tmp_path, 1)
     results = results_of([("a", Outcome.MATCHED)])
-    one.conclude(results, [], {}, show=False)
+    one.conclude(results, [], show=False)
     (tmp_path / "s.json").unlink()
-    one.conclude(results, [], {}, show=False)
+    one.conclude(results, [], show=False)
     assert not (tmp_path / "s.json").exists()
 
 
@@ -454,7 +454,7 @@ def test_the_worst_decides_the_exit_code(
     results.invalid += invalid
     if failure is not None:
         one.fail(failure)
-    one.conclude(results, [], {}, show=False)
+    one.conclude(results, [], show=False)
     assert one.exit_code == code
 
 
@@ -464,7 +464,7 @@ def test_a_summary_that_cannot_be_written_is_no_success(tmp_path: Path, caplog: 
     folder.mkdir()
     one = ending(folder, 1)
     folder.rmdir()
-    one.conclude(RunResults(), [], {}, show=False)
+    one.conclude(RunResults(), [], show=False)
     assert one.exit_code == EXIT_INVALID
     assert "could not be written" in caplog.text
 
@@ -474,7 +474,7 @@ def test_a_worker_judges_nothing(tmp_path: Path) -> None:
     one = ending(tmp_path, 1, is_worker=True)
     results = RunResults()
     results.invalid.append("deaf")
-    one.conclude(results, [], {}, show=True)
+    one.conclude(results, [], show=True)
     assert not one.exit_code
     assert not list(tmp_path.iterdir())
 

@@ -31,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "doctor", help="look at a cluster and this machine before a load test", allow_abbrev=False
     )  # fmt: skip
     add_arguments(doctor)
+    report = commands.add_parser("report", help="make a report again from what runs have left, also of several runs")
+    report.add_argument("paths", nargs="+", metavar="PATH", help="folders of --kafka-report, or exchange logs")
+    report.add_argument("--out", default="report.html", help="where it goes [report.html]")
+    report.add_argument("--reply-timeout", type=float, help="seconds at which the timeouts of exchange logs count")
     commands.add_parser("options", help="explain the --kafka-… options (locust --help does not load the locustfile)")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
@@ -43,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from locust_kafka.cli.doctor.examine import run_doctor
 
             sys.exit(run_doctor(chosen))
+        elif chosen.command == "report":
+            from locust_kafka.cli.report import run_report
+
+            sys.exit(run_report(chosen.paths, chosen.out, chosen.reply_timeout))
         elif chosen.command == "batching":
             from locust_kafka.cli.batching import run_lesson
 

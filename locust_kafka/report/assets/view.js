@@ -259,7 +259,57 @@ function details(target, data) {
   }
 }
 
+const CURVE = ["min", "p50", "p90", "p95", "p99", "p999", "max"];
+
+// Overlaid percentile curves of several runs, in the colours of the series.
+function curves(runs) {
+  const top = ceiling(Math.max(0, ...runs.flatMap(({ summary }) => CURVE.map((name) => summary.latency_ms.e2e[name] ?? 0))));
+  const x = (at) => LEFT + at / (CURVE.length - 1) * (WIDTH - LEFT - RIGHT - 20);
+  const y = (value) => HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM);
+  const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": runs.map(({ label, summary }) => `${label}: ${CURVE.map((name) => `${name} ${figure(summary.latency_ms.e2e[name])}`).join(", ")}`).join("; ") });
+  for (const share of [0, 0.5, 1]) {
+    picture.append(shape("line", { class: "rule", x1: LEFT, x2: WIDTH - RIGHT, y1: y(share * top), y2: y(share * top) }));
+    picture.append(shape("text", { x: LEFT - 6, y: y(share * top) + 4, "text-anchor": "end" }, figure(share * top)));
+  }
+  CURVE.forEach((name, at) => picture.append(shape("text", { x: x(at), y: HEIGHT - 6, "text-anchor": "middle" }, name === "p999" ? "p99.9" : name)));
+  runs.forEach(({ summary }, at) => {
+    const known = CURVE.map((name, place) => [place, summary.latency_ms.e2e[name]]).filter(([, value]) => value !== null);
+    picture.append(shape("polyline", { class: `line s${at % 5 + 1}`, points: known.map(([place, value]) => `${x(place)},${y(value)}`).join(" ") }));
+  });
+  const legend = element("ul", { class: "legend" }, ...runs.map(({ label }, at) => {
+    const mark = shape("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" });
+    mark.append(shape("rect", { class: `f${at % 5 + 1}`, width: 12, height: 12 }));
+    return element("li", {}, mark, label);
+  }));
+  return element("section", { class: "card wide" }, element("h2", {}, "End-to-end latency, ms"), picture, legend);
+}
+
+// Figures of several runs, and how each differs from the first.
+function differences(runs) {
+  const rows = [];
+  const add = (name, of) => {
+    const values = runs.map(({ summary }) => of(summary));
+    rows.push([name, ...values.map((value, at) => {
+      const change = at && value !== null && values[0] ? ` (${value >= values[0] ? "+" : ""}${((value / values[0] - 1) * 100).toFixed(1)} %)` : "";
+      return `${figure(value)}${change}`;
+    })]);
+  };
+  for (const name of ["p50", "p95", "p99", "max"]) add(`e2e ${name}, ms`, (summary) => summary.latency_ms.e2e[name]);
+  for (const leg of ["request", "service", "reply"]) add(`${leg}, mean ms`, (summary) => summary.legs_ms[leg]?.mean ?? null);
+  add("requests/s", (summary) => summary.achieved_rate);
+  for (const name of ["registered", "timed_out", "undelivered"]) add(name.replace("_", " "), (summary) => summary.requests[name]);
+  for (const name of ["late", "duplicate"]) add(`${name} replies`, (summary) => summary.replies[name]);
+  return element("section", { class: "card wide" }, element("h2", {}, "Differences"),
+    table("Each run, and its difference from the first", ["", ...runs.map(({ label }) => label)], rows),
+    table("What came of each", ["run", "verdict"], runs.map(({ label, summary }) => [label, summary.verdict])));
+}
+
+function compare(runs) {
+  document.querySelector("main").replaceChildren(element("div", { class: "grid" }, curves(runs), differences(runs)));
+}
+
 function render(data) {
+  if (data.compare) { compare(data.compare); return; }
   const main = document.querySelector("main");
   const drawn = element("div", { class: "grid" }), rest = element("div", { class: "grid" });
   charts(drawn, data.history);

@@ -1,0 +1,71 @@
+"""`locust-kafka report`: a report again from what runs have left, also of several runs side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from locust_kafka.errors import EXIT_NOT_STARTED
+from locust_kafka.report import html, page
+from locust_kafka.report.folder import SUMMARY
+from locust_kafka.report.from_log import LogError, LoggedRun, read_rows
+
+LOGS = (".csv", ".csv.gz")
+FROM_LOGS = "Made from exchange logs: whether the run was valid, and what the generator saw of itself, is not in them."
+
+
+def run_report(paths: Sequence[str], out: str, reply_timeout_s: float | None) -> int:
+    """Write the report; the exit code.
+
+    Args:
+        paths: folders of --kafka-report, their summary.json, and exchange logs; all logs together are one run.
+        out: where the HTML goes.
+        reply_timeout_s: at which timeouts of an exchange log count; None when nobody said.
+    """
+    try:
+        pages = _pages([Path(path) for path in paths], reply_timeout_s)
+        text = html.document(pages[0][1] if len(pages) == 1 else _side_by_side(pages), "Kafka request-reply")
+        Path(out).write_text(text, "utf-8")
+    except (LogError, OSError) as error:
+        print(f"locust-kafka report: {error}", file=sys.stderr)
+        return EXIT_NOT_STARTED
+    print(f"{out}: {len(pages)} run{'s' * (len(pages) > 1)}")
+    for label, one in pages:
+        print(f"  {label}: {one['verdict']}")
+    return 0
+
+
+def _pages(paths: list[Path], reply_timeout_s: float | None) -> list[tuple[str, dict[str, Any]]]:
+    pages = [(str(path), _of_summary(path)) for path in paths if not path.name.endswith(LOGS)]
+    logs = [path for path in paths if path.name.endswith(LOGS)]
+    if logs:
+        run = LoggedRun(reply_timeout_s)
+        for path in logs:
+            run.add(read_rows(path))
+        results, history = run.finish()
+        facts = {"from": ", ".join(map(str, logs))}
+        made = page.data(results, history.rows(), [], facts, words=FROM_LOGS)
+        made["verdict"] = made["summary"]["verdict"] = made["verdict"].replace("VALID: ", "")
+        pages.append((", ".join(map(str, logs)), made))
+    return pages
+
+
+def _of_summary(path: Path) -> dict[str, Any]:
+    file = path / SUMMARY if path.is_dir() else path
+    try:
+        summary = json.loads(file.read_text("utf-8"))
+        facts, history = summary.pop("run"), summary.pop("history")
+        verdict = str(summary["verdict"])
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise LogError(f"{file} is no summary of --kafka-report") from error
+    return {
+        "run": "", "verdict": verdict, "words": "", "refusal": "", "ended": True, "history": history,
+        "summary": summary, "facts": facts,
+    }  # fmt: skip
+
+
+def _side_by_side(pages: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    return {"compare": [{"label": label, "summary": one["summary"]} for label, one in pages]}

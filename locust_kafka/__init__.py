@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from locust_kafka.exchange.matching import Match
     from locust_kafka.plugin.arguments import DefaultKey
     from locust_kafka.plugin.client import KafkaClient
-    from locust_kafka.plugin.events import set_rate
+    from locust_kafka.plugin.events import feed, set_rate
+    from locust_kafka.plugin.feed import Feed
     from locust_kafka.plugin.reply import CheckedReply, Reply, Sent
     from locust_kafka.plugin.user import KafkaUser
 
@@ -23,6 +24,7 @@ _HOMES = {
     "CheckedReply": "plugin.reply",
     "CorrelationIdInUse": "core.correlator",
     "DefaultKey": "plugin.arguments",
+    "Feed": "plugin.feed",
     "KafkaClient": "plugin.client",
     "KafkaPluginError": "errors",
     "KafkaUser": "plugin.user",
@@ -35,12 +37,13 @@ _HOMES = {
     "Sent": "plugin.reply",
     "SettingsError": "errors",
     "Verdict": "core.books",
+    "feed": "plugin.events",
     "set_rate": "plugin.events",
 }
 
 __all__ = [
-    "CheckedReply", "CorrelationIdInUse", "DefaultKey", "KafkaClient", "KafkaPluginError", "KafkaUser", "Match",
-    "NotReady", "Outcome", "Reply", "RunInvalid", "RunOver", "Sent", "SettingsError", "Verdict", "set_rate",
+    "CheckedReply", "CorrelationIdInUse", "DefaultKey", "Feed", "KafkaClient", "KafkaPluginError", "KafkaUser", "Match",
+    "NotReady", "Outcome", "Reply", "RunInvalid", "RunOver", "Sent", "SettingsError", "Verdict", "feed", "set_rate",
 ]  # fmt: skip
 
 

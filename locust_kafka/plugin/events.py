@@ -12,6 +12,7 @@ from locust.env import Environment
 from locust_kafka.core.schedule import MAX_RATE
 from locust_kafka.errors import EXIT_NOT_STARTED, SettingsError
 from locust_kafka.hub.signals import interrupt_main_greenlet
+from locust_kafka.plugin.feed import Feed, read_rows
 from locust_kafka.plugin.options import add_options
 from locust_kafka.plugin.plugin import Plugin
 from locust_kafka.settings import number
@@ -45,6 +46,31 @@ def set_rate(rate: float, environment: Environment | None = None) -> None:
         raise SettingsError("this process has several Locust environments: say which one, set_rate(rate, environment)")
     for plugin in plugins:
         plugin.set_rate(rate)
+
+
+def feed(path: str, *, once: bool = False) -> Feed:
+    """Data for requests, to be read at the top of a locustfile: `GUESTS = feed("guests.csv")`, then `next(GUESTS)`.
+
+    Args:
+        path: a CSV file with a heading, or a file with a JSON object in each line.
+        once: give each row once in a run, over all workers, and stop the users then; else rows begin again.
+
+    Raises:
+        SystemExit: the file cannot be read; a sentence says why, for Locust would print a traceback.
+    """
+    try:
+        return Feed(read_rows(path), _place, once=once)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_NOT_STARTED)
+
+
+def _place() -> tuple[int, int, int]:
+    """The run's number, this worker's index, and how many workers there are."""
+    for plugin in Plugin.all():
+        index = plugin.worker.index if plugin.worker is not None else 0
+        return plugin.ending.number, index, int(plugin.options.get("kafka_worker_count") or 1)
+    return 0, 0, 1
 
 
 def _init(environment: Environment, runner: Any, **_kwargs: Any) -> None:

@@ -49,7 +49,7 @@ def set_rate(rate: float, environment: Environment | None = None) -> None:
 
 
 def feed(path: str, *, once: bool = False) -> Feed:
-    """Data for requests, to be read at the top of a locustfile: `GUESTS = feed("guests.csv")`, then `next(GUESTS)`.
+    """Read data for requests, at the top of a locustfile; `next(...)` of what it returns gives a row.
 
     Args:
         path: a CSV file with a heading, or a file with a JSON object in each line.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -64,21 +65,19 @@ def read_rows(path: str) -> list[Row]:
         SettingsError: it cannot be read, has no row, or a line is no object.
     """
     try:
-        text = Path(path).read_text("utf-8-sig")
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         words = (isinstance(error, OSError) and error.strerror) or "it is no UTF-8 text"
         raise SettingsError(f"feed({path!r}) cannot be read: {words}") from error
-    rows = list(csv.DictReader(text.splitlines(keepends=True))) if path.endswith(".csv") else _json_rows(path, text)
+    rows = list(csv.DictReader(io.StringIO(text, newline=""))) if path.endswith(".csv") else _json_rows(path, text)
     if not rows:
-        raise SettingsError(
-            f"feed({path!r}) has no row: give a .csv file with a heading, or a JSON object in each line"
-        )
+        raise SettingsError(f"feed({path!r}) has no row: give a .csv file with a heading, or JSON objects, one a line")
     return rows
 
 
 def _json_rows(path: str, text: str) -> list[Row]:
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -65,7 +65,7 @@ def test_files_are_read_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert read_rows(str(tmp_path / "a.jsonl")) == [{"name": "Ada", "size": 3}, {"tags": [1, None]}]
     for text, sentence in (("", "has no row"), ("[1]\n", "line 1: '[1]' is no JSON object"), ("{}\n{\n", "line 2: ")):
         (tmp_path / "bad.jsonl").write_text(text)
-        with pytest.raises(SettingsError, match="bad.jsonl") as refused:
+        with pytest.raises(SettingsError, match=r"bad\.jsonl") as refused:
             read_rows(str(tmp_path / "bad.jsonl"))
         assert sentence in str(refused.value)
     with pytest.raises(SystemExit) as ended:

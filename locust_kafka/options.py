@@ -64,6 +64,8 @@ OPTIONS = (
     Option("arrivals", CONSTANT, "PROCESS", "how they come: constant or poisson"),
     Option("self-check", FAIL, "MODE", "a run whose generator was the bottleneck: fail it, or only show it"),
     Option("tuning", ON, "on|off", "switch threads and collect garbage as measuring needs it, until the run's end"),
+    Option("allow-lost", OFF, "on|off", "whether a run is valid although a worker died; its requests are LOST",
+           for_workers=False),
     Option("match", "traceparent", "RULE", "how a reply names its request: traceparent, key or header:NAME"),
     Option("reply-to-header", "reply-to", "NAME", "header that names the reply topic; kafka_replyTopic for Spring"),
     Option("error-header", "", "NAME", "a reply with this header is a failed row; the waiter's is called error"),

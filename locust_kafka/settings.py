@@ -51,6 +51,7 @@ class Settings:
     arrivals: str
     self_check: str
     tuning: bool
+    allow_lost: bool
     match: str
     reply_to_header: str
     error_header: str
@@ -121,6 +122,7 @@ def parse(
         arrivals=_one_of(get("kafka_arrivals"), CONSTANT, POISSON),
         self_check=_one_of(get("kafka_self_check"), FAIL, SHOW),
         tuning=_one_of(get("kafka_tuning"), ON, OFF) == ON,
+        allow_lost=_one_of(get("kafka_allow_lost"), ON, OFF) == ON,
         match=_match(get("kafka_match")),
         reply_to_header=header_name(*get("kafka_reply_to_header")),
         error_header=text(get("kafka_error_header")) and header_name(*get("kafka_error_header")),

@@ -1,4 +1,4 @@
-"""The demonstration: what no producer-plus-consumer test can tell, on a real Kafka, in a minute."""
+"""The demonstration: what no producer-plus-consumer test can show, on a real Kafka, in a minute."""
 
 from __future__ import annotations
 

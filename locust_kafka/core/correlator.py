@@ -215,7 +215,7 @@ class Correlator(Generic[E]):
 
     @property
     def evicted(self) -> int:
-        """Ended requests forgotten before their time, for want of room: a later reply to one is an ORPHAN."""
+        """Ended requests evicted early because the memory limit was reached: a later reply to one is an ORPHAN."""
         self.compact()
         return self._remembered.evicted
 

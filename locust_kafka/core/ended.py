@@ -2,7 +2,7 @@
 
 A minute at 17 000/s is a million of them: as objects they would need more memory and time, and the garbage collector
 would look at each.  Columns are filled many rows at a time, and forgotten a whole page at once: one dict for all, from
-which the oldest went one by one, had to be laid out anew now and then, which took 20 MB for good.
+which the oldest went one by one, was rehashed repeatedly and kept 20 MB.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class EndedRequests:
 
     def __init__(self, remember_ns: int, remember_count: int) -> None:
         self.evicted = 0
-        """Forgotten before their time, for want of room."""
+        """Evicted early: the memory limit was reached."""
         self.remember_ns = remember_ns
         self.rows: deque[dict[bytes, int]] = deque()
         """The ids that are remembered, the newest page first; to look at only."""

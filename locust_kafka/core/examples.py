@@ -61,7 +61,7 @@ class Examples:
             self.add(example)
 
     def reset_slowest(self) -> None:
-        """The latencies begin anew."""
+        """The latencies are reset."""
         self._kinds.pop(SLOWEST, None)
         self.slower_than_ns = 0
 

@@ -65,8 +65,8 @@ class Health:
         self.hub_cpu_ns = 0
         self.stalls: list[Stall] = []
 
-    def forget(self) -> None:
-        """Begin anew."""
+    def reset(self) -> None:
+        """Reset it."""
         self.__init__()  # type: ignore[misc] # what it is at the start, in the same place
 
     def aggregate(self) -> None:

@@ -1,4 +1,4 @@
-"""Where an exchange's time went, told from stamps alone: the tester's own, and the broker's append times.
+"""Where an exchange's time went, known from stamps alone: the tester's own, and the broker's append times.
 
 | leg | from → to | clock |
 |---|---|---|
@@ -66,7 +66,7 @@ class BrokerClock:
 
     @property
     def usable_offset(self) -> Offset | None:
-        """The offset, if it is known well enough to tell legs by it; else None."""
+        """The offset, if it is known well enough for legs; else None."""
         return self._offset if self._offset is not None and self._offset.width_ns <= MAX_OFFSET_UNCERTAINTY_NS else None
 
     def _intersect(self) -> Offset | None:

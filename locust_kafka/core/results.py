@@ -50,7 +50,7 @@ class NameResults:
         return both
 
     def reset_latencies(self) -> None:
-        """Begin the series anew; the books never begin anew."""
+        """Reset the series; the books are never reset."""
         for name in RECORDED:
             setattr(self, name, LatencySeries())
 
@@ -110,7 +110,7 @@ class RunResults:
         of_siblings: foreign replies that belong to other processes of this run.
         names: the second entry: the same per request name, counted by the recorder.
         arrivals: what became of the planned arrivals (open model).
-        notes: counters beside the books, by the words the summary uses.
+        notes: counters besides the books, by the words the summary uses.
         invalid: sentences that say why the run cannot be trusted; empty for a good run.
         examples: exchanges worth looking at; with tracing on, only such as are in the trace store.
         trace_url: template of a link to a trace; "" for none.
@@ -164,7 +164,7 @@ class RunResults:
         return entry
 
     def note(self, what: str, times: int = 1) -> None:
-        """Count something that stands beside the books."""
+        """Count something that is no outcome and no verdict."""
         self.notes[what] = self.notes.get(what, 0) + times
 
     def equations(self, *, closed: bool) -> list[Equation]:
@@ -204,7 +204,7 @@ class RunResults:
         self.arrivals = Counts(due, started, due - started - given_back if self.open_model else dropped, given_back)
 
     def reset_latencies(self, since: str) -> None:
-        """Begin the latency series anew; the books never are.
+        """Reset the latency series; the books are never reset.
 
         Args:
             since: from when on they count, in words.

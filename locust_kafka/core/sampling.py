@@ -16,7 +16,7 @@ class Reason(enum.IntEnum):
     """Why an exchange's spans are exported."""
 
     SAMPLED = 0
-    """Chosen at its start; the service was told so, and its spans are there too."""
+    """Chosen at its start; the request said so, and the service's spans are there too."""
     SLOW = 1
     TIMED_OUT = 2
     UNDELIVERED = 3
@@ -80,7 +80,7 @@ class Sampling:
         return taken
 
     def keep(self, reason: Reason, now_ns: int) -> bool:
-        """Decide at the end about an exchange that was not sampled and has something to tell."""
+        """Decide at the end about an exchange that was not sampled and is worth keeping."""
         if self._keep.take(now_ns):
             self.kept[reason] += 1
             return True

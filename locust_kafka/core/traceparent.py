@@ -117,7 +117,7 @@ class TraceIds:
     """New ids of one process and run.
 
     A trace id is the generation (4 random bytes of this run) and 12 random bytes: replies of another process or of
-    an earlier run are told apart by their first 8 digits.  W3C level 2 wants randomness in the right-most 7 bytes.
+    an earlier run differ in their first 8 digits.  W3C level 2 wants randomness in the right-most 7 bytes.
 
     Args:
         run_id: of a distributed run, at least 4 hex digits: all its processes share the first half of the generation.

@@ -38,7 +38,7 @@ class EmbeddedKafka:
         listeners: more listeners of each broker, by name (upper case); each gets a free port of its own.
         port: the (first) broker's port; 0 takes a free one.
         for_load: let the JVM compile for speed; by default it starts quickly and stays slower.
-        report: is told in lines what takes long (the first download); standard error by default.
+        report: receives lines about what takes long (the first download); standard error by default.
     """
 
     def __init__(

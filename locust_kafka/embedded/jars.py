@@ -33,7 +33,7 @@ def kafka_jars(report: Report) -> list[Path]:
     One process at a time does this: two that wrote the same empty cache would spoil each other's files.
 
     Args:
-        report: is told in short lines how the download goes, or that another process holds the cache; not called when
+        report: receives short lines about the download, or that another process holds the cache; not called when
             all is cached and nobody else looks.
 
     Raises:
@@ -96,7 +96,7 @@ def _resolve(report: Report, expected: dict[str, str]) -> Environment:
 
 
 def _discard(environment: Environment, names: set[str]) -> None:
-    """Remove the named jars from both caches, so that the next look fetches them anew."""
+    """Remove the named jars from both caches, so that the next use fetches them again."""
     from jgo.constants import default_maven_repo
 
     shutil.rmtree(environment.path, ignore_errors=True)

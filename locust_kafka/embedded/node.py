@@ -21,7 +21,7 @@ class Listener(NamedTuple):
 
     Attributes:
         protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
-        advertised: `host:port` that the broker tells its clients; None for the address where it listens.
+        advertised: `host:port` that the broker gives its clients; None for the address where it listens.
     """
 
     protocol: str = PLAINTEXT

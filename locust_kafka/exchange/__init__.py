@@ -1,1 +1,1 @@
-"""One exchange: who writes what on it, who decides, who is told."""
+"""One exchange: its state, the decisions about it, and its observers."""

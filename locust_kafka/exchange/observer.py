@@ -1,4 +1,4 @@
-"""Who is told of exchanges.  The recorder tells; observers live in the hub, and must not wait."""
+"""Observers of exchanges.  The recorder calls them in the hub, so they must not wait."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LaterReply(NamedTuple):
 
 
 class Observer(Protocol):
-    """Is told of exchanges, in batches.
+    """Receives exchanges in batches.
 
     Attributes:
         each: whether `ended` is to be called for each exchange at its end.  It makes every exchange more expensive.
@@ -73,7 +73,7 @@ class Observer(Protocol):
         """
 
     def reset(self) -> None:
-        """The latencies begin anew."""
+        """The latencies are reset."""
 
     def close(self) -> None:
         """The run is over; this may wait, for seconds at most.

@@ -1,4 +1,4 @@
-"""Counts what the engine decides, and tells those who want to know: Locust's rows and the observers.
+"""Counts what the engine decides, and informs Locust's rows and the observers.
 
 Exchanges are only gathered as they begin and end; `aggregate` counts them, many at a time.  Whoever reads the results
 aggregates first.  Owned by the hub.
@@ -33,7 +33,7 @@ AGGREGATE_AT = 200
 AGGREGATE_BYTES = 1 << 20
 """Payloads gathered meanwhile; beyond that they are counted at once, to be let go of."""
 REMEMBERED_REQUESTS = 100_000
-"""Timed-out requests whose place in the log is remembered, to tell the legs of their late replies."""
+"""Timed-out requests whose position in the log is remembered, so that a late reply has its legs."""
 
 _MATCHED, _TIMED_OUT = Outcome.MATCHED, Outcome.TIMED_OUT
 _MATCHED_AT, _MATCH_AT = int(Outcome.MATCHED), int(Verdict.MATCH)
@@ -54,7 +54,7 @@ class Recorder:
         self.measure = Measure(self.results)
         self.validators = Validators(self, error_header)
         self.only_kept_examples = False
-        """Whether an exchange is an example only if its spans are kept: one that nobody can look at is none."""
+        """Whether an exchange is an example only if its spans were exported: its link would lead nowhere."""
         self.registered: list[Exchange] = []
         """Requests that were registered and not counted yet; whoever registers one appends it."""
         self.first_ns = 0
@@ -105,7 +105,7 @@ class Recorder:
         return large
 
     def aggregate(self) -> None:
-        """Count what was gathered, and tell what is complete."""
+        """Count what was gathered, and pass on what is complete."""
         self._count_registered()
         matched, ended = self._matched[:], self._ended[:]
         self._matched.clear()
@@ -136,7 +136,7 @@ class Recorder:
         self, correlation_id: bytes, ended: EndedRequest, verdict: Verdict, message: Any, received_ns: int
     ) -> None:
         """A reply to an exchange that had ended."""
-        self.aggregate()  # what is told of its exchange comes first
+        self.aggregate()  # its exchange is recorded first
         self.results.name(ended.name).books.verdicts[verdict] += 1
         later = self._later(correlation_id, ended, verdict, message, received_ns)
         said = [trace_id for each in self._observers if (trace_id := each.later_reply(later)) is not None]
@@ -162,7 +162,7 @@ class Recorder:
             self._diagnosis.saw(message, correlation_id)
 
     def reset(self, since: str) -> None:
-        """Begin the latency series anew; the books never are."""
+        """Reset the latency series; the books are never reset."""
         self.flush()
         self.results.reset_latencies(since)
         for observer in self._observers:

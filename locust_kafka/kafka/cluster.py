@@ -35,7 +35,7 @@ class ClusterView:
     """What the cluster looked like at one moment.
 
     Attributes:
-        cluster_id: the cluster's own; "" when it tells none.
+        cluster_id: the cluster's own; "" when it has none.
         brokers: how many it has.
         partitions: of each topic that exists, by number.
         refused: topics that cannot be looked at, and why.
@@ -137,7 +137,7 @@ class Cluster:
         return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}
 
     def serve(self) -> None:
-        """Let librdkafka tell its errors: nothing is assigned, so no record can come."""
+        """Let librdkafka report its errors: nothing is assigned, so no record can come."""
         if not self._closed:
             self._consumer.poll(POLL_S)
 
@@ -171,7 +171,7 @@ def probe(config: dict[str, Any], ends: dict[Partition, int], timeout_s: float) 
     """Read each partition up to its end, to see that it can be read: a permission shows in a fetch alone.
 
     Args:
-        config: librdkafka's settings of a consumer that is told of a partition's end.
+        config: librdkafka's settings of a consumer that reports a partition's end.
         ends: where to begin.
         timeout_s: how long to wait for all of them.
 

@@ -78,7 +78,7 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
 
 
 def probe_config(settings: Settings) -> dict[str, Any]:
-    """For the consumer that tries whether replies can be read: it is told when it has reached a partition's end."""
+    """For the consumer that tries whether replies can be read: it reports when it has reached a partition's end."""
     return {**consumer_config(settings), "enable.partition.eof": True, "fetch.wait.max.ms": 10}
 
 

@@ -29,7 +29,7 @@ class ProducerPool(Generic[T]):
 
     Args:
         settings: the run's.
-        delivery_reports: where what the hub is told of goes.
+        delivery_reports: queue of what the hub must know.
         on_fatal: is called when one more would pass a limit of the system.
     """
 

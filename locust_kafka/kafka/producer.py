@@ -40,7 +40,7 @@ T = TypeVar("T", bound=Deliverable)
 
 
 class DeliveryReport(NamedTuple, Generic[T]):
-    """What the hub is told of: a delivery that somebody waits for, a failed one, the producer's or its thread's end.
+    """What the hub must know: a delivery that somebody waits for, a failed one, the producer's or its thread's end.
 
     Attributes:
         exchange: the request's; None when this is about the producer itself.
@@ -65,7 +65,7 @@ class RequestProducer(Generic[T]):
 
     Args:
         config: librdkafka's settings.
-        delivery_reports: where what the hub is told of goes.
+        delivery_reports: queue of what the hub must know.
         timeout_s: the longest reply timeout that its `message.timeout.ms` was made for.
 
     Raises:
@@ -88,7 +88,7 @@ class RequestProducer(Generic[T]):
     def produce(self, exchange: T, topic: str, value: bytes | None, key: bytes | str | None, headers: Headers) -> None:
         """Produce, and note the delivery on the exchange; from a greenlet.
 
-        The hub is told only when somebody waits for it, or it failed: waking it costs more than the note.
+        The hub is woken only when somebody waits for it, or it failed: waking it costs more than the note.
 
         Args:
             exchange: the request's.

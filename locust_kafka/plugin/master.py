@@ -41,7 +41,7 @@ CUT_PATIENCE_S = 5.0
 
 
 class MasterSide:
-    """At the master: knows the workers' results, and tells them what to do.
+    """At the master: knows the workers' results, and gives them orders.
 
     Args:
         runner: Locust's.
@@ -63,7 +63,7 @@ class MasterSide:
         self._finished: set[str] = set()
         self._heard_s: dict[str, float] = {}
         self._unreadable: set[str] = set()
-        self._failed = False
+        self._failed = self._allow_lost = False
         self._cut_s = self._looked_s = 0.0
         self._changed, self._run_finished = Event(), Event()
         self._run_finished.set()
@@ -78,13 +78,17 @@ class MasterSide:
         listen_first(runner.environment.events.worker_report, self._worker_report)
         self.seconds = WorkerSeconds(runner, lambda: self.run_id)
 
-    def begin(self, options: dict[str, Any], stages: tuple[Stage, ...] | None, kafka_classes: frozenset[str]) -> None:
+    def begin(
+        self, options: dict[str, Any], stages: tuple[Stage, ...] | None, kafka_classes: frozenset[str],
+        *, allow_lost: bool = False,
+    ) -> None:  # fmt: skip
         """A run begins, after the one before has ended.
 
         Args:
             options: Locust's, which go to the workers.
             stages: of the open model; None for the closed one.
             kafka_classes: the names of the user classes whose users take arrivals.
+            allow_lost: whether it is valid although a worker died.
         """
         self._run_finished.wait()
         self._run_finished.clear()
@@ -95,7 +99,7 @@ class MasterSide:
         self._opened, self._results, self._finished, self._unreadable = set(), {}, set(), set()
         self._heard_s, self._shares = {}, {}
         self._cut_s = 0.0
-        self._failed = False
+        self._failed, self._allow_lost = False, allow_lost
         self._finisher = self._sum = None
         self.seconds.begin()
         self._splitter = self._splitter or gevent.spawn(self._split)
@@ -119,7 +123,7 @@ class MasterSide:
         return total
 
     def reset(self, since: str) -> None:
-        """Tell the workers to begin their latency series anew."""
+        """Have the workers reset their latency series."""
         self._tell(m.Reset(self.run_id, since))
 
     def look(self) -> None:
@@ -175,8 +179,9 @@ class MasterSide:
 
     def _add_up(self, workers: set[str]) -> RunResults | None:
         total = add_up(
-            workers, self._results, opened=self._opened, finished=self._finished, unreadable=self._unreadable
-        )
+            workers, self._results, opened=self._opened, finished=self._finished, unreadable=self._unreadable,
+            allow_lost=self._allow_lost,
+        )  # fmt: skip
         return None if self._failed and not total.total.registered else total
 
     def _begin_plan(self, start_ns: int) -> None:
@@ -212,7 +217,7 @@ class MasterSide:
             self._shares = shares
 
     def _wanted_shares(self) -> dict[str, float]:
-        """By the users who take arrivals; by equal parts while nobody has told of any."""
+        """By the users who take arrivals; by equal parts while none has reported any."""
         users = {
             worker: sum(count for name, count in node.user_classes_count.items() if name in self._kafka_classes)
             for worker, node in self._runner.clients.items()
@@ -251,7 +256,7 @@ class MasterSide:
             self._send_plan(worker)
 
     def _worker_finishing(self, worker: str, _message: m.Finishing) -> None:
-        self._opened.add(worker)  # it is heard of, which is all that it wants
+        self._opened.add(worker)  # its message alone says that it is there
 
     def _worker_finished(self, worker: str, message: m.Finished) -> None:
         self._take(worker, message.results)

@@ -118,7 +118,7 @@ class SetShare(Message):
 
 @dataclass(frozen=True)
 class Reset(Message):
-    """Master → worker: begin the latency series anew."""
+    """Master → worker: reset the latency series."""
 
     since: str
 

@@ -30,7 +30,7 @@ _MASTERS = frozenset(option.dest for option in OPTIONS if not option.for_workers
 
 
 class Unset(str):
-    """The default of an option that nobody gave: told from the same text when somebody did.
+    """The default of an option that nobody gave; it differs from the same text that somebody gave.
 
     Locust's web UI makes the value of a form's field by the type of the value before: that is text somebody gave.
     """

@@ -122,7 +122,7 @@ class Plugin:
             self._run.set_rate(rate)
 
     def reset(self, since: str) -> None:
-        """Locust's rows begin anew: so do the latency series.  The books never do."""
+        """Locust's rows are reset, and so are the latency series.  The books never are."""
         if self._run is not None:
             self._run.recorder.reset(since)
             if self._run.self_check is not None:
@@ -185,7 +185,7 @@ class Plugin:
             self._not_started(error)
             raise gevent.GreenletExit from None  # no user may start
         classes = frozenset(user_class.__name__ for user_class in kafka_users(self.environment.user_classes))
-        master.begin(self._options.values, settings.rate, classes)
+        master.begin(self._options.values, settings.rate, classes, allow_lost=settings.allow_lost)
         self._runs += 1
         self.ending = Ending(settings, self._runs, is_worker=False)
         if self._desk is not None:

@@ -14,6 +14,7 @@ def add_up(
     opened: Collection[str],
     finished: Collection[str],
     unreadable: Collection[str],
+    allow_lost: bool = False,
 ) -> RunResults:
     """Add up; whoever ended without a last report has lost what it had pending.
 
@@ -23,6 +24,7 @@ def add_up(
         opened: those whose users could send.
         finished: those that answered at the end.
         unreadable: those that sent what cannot be read.
+        allow_lost: whether the run is valid although a worker died.
     """
     total = RunResults()
     for worker in sorted(workers):
@@ -36,7 +38,10 @@ def add_up(
         if worker not in finished:
             lost = one.total.pending
             one.lose_pending()
-            one.invalid.append(f"worker {worker} ended without a last report: {lost} pending requests are LOST")
+            if allow_lost:
+                total.note("workers that ended without a last report")
+            else:
+                one.invalid.append(f"worker {worker} ended without a last report: {lost} pending requests are LOST")
         total.add(one)
     if not total.balanced(closed=True):
         total.invalid.append("the books do not balance")

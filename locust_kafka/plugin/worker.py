@@ -33,7 +33,7 @@ class Host(Protocol):
         """The run of this process."""
 
     def reset(self, since: str) -> None:
-        """Begin the latency series anew."""
+        """Reset the latency series."""
 
 
 class WorkerSide:
@@ -86,7 +86,7 @@ class WorkerSide:
         return {message.type: message.to_wire() for message in messages}
 
     def locust_stopped(self, run: Run) -> None:
-        """Locust has stopped the users; it does so in its message loop, so the drain goes on beside it."""
+        """Locust has stopped the users; it does so in its message loop, so the drain runs in a greenlet of its own."""
         if self._finishing is not run:
             self._stopped_by_us = False
             gevent.spawn(self._drain, run)

@@ -1,1 +1,1 @@
-"""What shows: Locust's rows, the ledger, the summary, the exchange log."""
+"""What is written and shown: summary, console, exchange log, report folder."""

@@ -1,4 +1,4 @@
-"""Who is told of a run's exchanges: the exchange log, spans, metrics."""
+"""The observers of a run's exchanges: the exchange log, spans, metrics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def open_telemetry(
     Args:
         settings: the run's.
         share: this process's part of the caps.
-        recorder: tells of exchanges.
+        recorder: calls the observers.
         results: gives the results up to now.
         ours: whether correlation ids are trace ids.
 

@@ -119,7 +119,7 @@ class Run:
         self._started.wait()
 
     def await_may_send(self) -> None:
-        """For whoever wants to send while the run is not plainly open: wait for its start, or be told that it is over.
+        """For whoever wants to send while the run is not plainly open: wait for its start, or learn that it is over.
 
         Raises:
             RunOver: it has ended, or could not begin.  While it drains, sending goes on for a while: `on_stop` and

@@ -43,7 +43,7 @@ class SelfCheck:
         self._greenlet = gevent.spawn(self._watch)
 
     def stop(self) -> None:
-        """Look no longer."""
+        """Stop watching."""
         self._stopping = True
         self._greenlet.kill()
         self._timer.close()
@@ -51,8 +51,8 @@ class SelfCheck:
             gc.callbacks.remove(self._collecting)
 
     def reset(self) -> None:
-        """Forget what was seen: the latencies begin anew too."""
-        self._health.forget()
+        """Reset what was seen, when the latencies are reset."""
+        self._health.reset()
         self._native.clear()
         self._pauses.clear()
         self._from_ns = self._began_ns = perf_counter_ns()

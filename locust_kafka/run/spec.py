@@ -62,7 +62,7 @@ def measure_time(results: RunResults, arrivals: Arrivals | None, first_ns: int, 
 
 
 def note_counts(results: RunResults, engine: ExchangeEngine) -> None:
-    """Note what stands beside the books at the end of a run.
+    """Note at the end of a run what is no outcome and no verdict.
 
     Args:
         results: where it is noted.

@@ -35,7 +35,7 @@ class ClusterWatch:
     Args:
         settings: the run's.
         connection: to its cluster.
-        engine: is told of what matters.
+        engine: learns what matters to it.
         recorder: has the counts.
     """
 
@@ -83,7 +83,7 @@ class ClusterWatch:
                 DISCONNECTED_EVERY_S if self._engine.disconnected_since_ns else LOOK_EVERY_S
             )
             if doubted:
-                gevent.sleep(STATISTICS_S)  # librdkafka's next statistics tell whether it is true
+                gevent.sleep(STATISTICS_S)  # librdkafka's next statistics show whether it is true
                 self._engine.doubted.clear()
             if doubted or self._engine.disconnected_since_ns:
                 self._check_connection()
@@ -153,7 +153,7 @@ class ClusterWatch:
             topic, number = partition
             if end < self._ends.get(partition, 0):
                 self._engine.fail(
-                    f"the log of {topic!r}, partition {number}, has begun anew during the run: the topic was deleted "
+                    f"the log of {topic!r}, partition {number}, has begun again during the run: the topic was deleted "
                     "and created again; replies may be missing"
                 )
             limit = readable.get(partition, end)

@@ -93,7 +93,7 @@ def resource() -> Resource:
     """Who sends the spans: our name unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say otherwise.
 
     `host.name` tells trace stores which spans share a clock; Jaeger's UI looks at `ip` for the same.  Without them it
-    takes every process for a host of its own, and a service that hears its ack after we have its reply for skew.
+    takes every process for a host of its own, and a service's ack that comes after its reply for skew.
     """
     ours = Resource({
         c.SERVICE_NAME: SERVICE, c.SERVICE_INSTANCE: _instance_id(os.getpid()), c.HOST_NAME: socket.gethostname(),

@@ -145,7 +145,7 @@ class Export:
         self.sent = 0
         """Spans that the collector (or the provider's processor) took."""
         self.dropped = 0
-        """ExchangeEngine not told: no room in the queue, or their spans could not be made."""
+        """Exchanges that were not exported: no room in the queue, or their spans could not be made."""
         self.refused = 0
         """Spans that the collector did not take."""
         self._sink = sink
@@ -208,7 +208,7 @@ class Export:
             for span in make():
                 self._sink.add(span)
                 self._in_hand += 1
-        except Exception as error:  # one exchange that cannot be told must not silence the others
+        except Exception as error:  # one exchange that fails must not stop the others
             if not self.dropped:
                 logger.warning("the spans of an exchange could not be made: %r (said once; counted)", error)
             self.dropped += 1

@@ -41,7 +41,7 @@ _ERROR_TYPES = {Outcome.TIMED_OUT: "timeout", Outcome.UNDELIVERED: "undelivered"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpanTemplate:
-    """What spans of one kind share; told apart by identity, which is cheaper to look up than a tuple of tuples.
+    """What spans of one kind share; compared by identity, which is cheaper to look up than a tuple of tuples.
 
     Attributes:
         name: `{operation} {destination}`.
@@ -105,7 +105,7 @@ def spans_of_exchange(exchange: Exchange, legs: Legs, reason: Reason, judged_ns:
 
 
 def span_of_ended(trace_id: bytes, past: EndedRequest, reason: Reason, wall_ns: int) -> Span:
-    """The root of an exchange that is only remembered: a later reply to it is told, and had nothing to hang on."""
+    """The root of an exchange that is only remembered: a later reply to it needs a parent span."""
     root_id = bytes.fromhex(root_span_id(trace_id.hex().encode()).decode())
     answered = past.outcome is Outcome.MATCHED
     events: tuple[Event, ...] = ((c.SEND_START, past.sent_ns + wall_ns, ()),)

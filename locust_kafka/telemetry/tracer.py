@@ -65,7 +65,7 @@ class Tracer:
         self._results = results
         self._legs_of = measure.legs_of
         self.sample: Callable[[bytes, int], bool] = sampling.sample
-        """At the start: whether the service is told to record."""
+        """At the start: whether the request asks the service to record."""
         self._sampling = sampling
         self._export = export
         self._slow_ns = None if slow_ms is None else int(slow_ms * 1e6)
@@ -162,7 +162,7 @@ class Tracer:
         return trace_id
 
     def _refresh(self, results: RunResults) -> None:
-        """Set the clock anew, and learn when an exchange is slow: one name a call, for each sorts its buckets."""
+        """Synchronise the clocks, and update from when on an exchange is slow: one name a call, as each costs a sort."""
         self._wall_ns = time.time_ns() - perf_counter_ns()  # the wall clock may have been set
         if self._slow_ns is None and results.names:
             name = list(results.names)[self._turn % len(results.names)]
@@ -172,7 +172,7 @@ class Tracer:
                 self._p99_ns[name] = series.percentiles_ns((990,))[0]
 
     def close(self) -> None:
-        """Send what is queued, and count what was done beside the books."""
+        """Send what is queued, and count what was exported and left out."""
         results = self._results
         self._export.close()
         sampling, export = self._sampling, self._export

@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support import Waiter, assert_balanced, assert_well_behaved, free_port, locust, read_summary
 
 CLOSED = "locustfiles/closed.py"
@@ -29,15 +31,16 @@ def test_a_second_ctrl_c_reaches_the_workers(broker: str, topics: tuple[str, str
     assert requests["unfinished"] == 6
 
 
+@pytest.mark.parametrize(("allowed", "code"), [("off", 4), ("on", 1)])
 def test_a_worker_that_dies_is_accounted_for(
-    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path
+    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path, allowed: str, code: int
 ) -> None:
-    """A worker killed with -9: what it had pending by its last report is LOST, the run is invalid, the books balance."""
+    """A worker killed with -9: what it had pending is LOST, the books balance, and the run is invalid unless allowed."""
     waiter.start("--drop", "100%")
     port = str(free_port())
     connect = ["--master-port", port]
     master = ["--master", "--expect-workers", "2", "--master-bind-port", port, "--headless", "-t", "14s", "-u", "8"]
-    master += ["-r", "8", "--only-summary", "--kafka-summary", str(tmp_path / "s.json")]
+    master += ["--kafka-allow-lost", allowed, "-r", "8", "--only-summary", "--kafka-summary", str(tmp_path / "s.json")]
     common = ["--kafka-reply-timeout", "9", "--kafka-settle", "0"]
     with (
         locust(broker, topics, CLOSED, *master, *common) as run,
@@ -47,10 +50,11 @@ def test_a_worker_that_dies_is_accounted_for(
         run.await_line(SPAWNED)
         time.sleep(7)
         victim.signal(signal.SIGKILL)
-        assert run.wait() == 4, run.output
+        assert run.wait() == code, run.output
         worker.wait()
     assert_well_behaved(run.output)
     summary = read_summary(tmp_path / "s.json")
     assert summary["balanced"], summary["equations"]
     assert summary["requests"]["lost"] == 4
     assert "ended without a last report" in run.output
+    assert summary["valid"] == (allowed == "on")

@@ -42,6 +42,7 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
     "kafka_arrivals": [("sometimes", "use constant or poisson"), ("", "use constant")],
     "kafka_self_check": [("no", "use fail or show")],
     "kafka_tuning": [("true", "use on or off"), (False, "use on or off")],
+    "kafka_allow_lost": [("yes", "use on or off"), ("", "use on or off")],
     "kafka_match": [("id", "traceparent, key or header:NAME"), ("header:", "header:NAME"), ("", "traceparent, key"),
                     ("header:\udc80", "text of at least one character")],
     "kafka_reply_to_header": [("", "at least one character"), ("\udc80", "at least one character")],
@@ -208,7 +209,7 @@ def test_a_value_is_what_was_given(tmp_path: Path) -> None:
     """Each option arrives in its own field, as a number where it is one."""
     given_values: dict[str, Any] = {
         "bootstrap": "h:1", "request_topic": "q", "reply_topic": "r", "reply_timeout": "3", "settle": "4",
-        "warmup": "5", "rate": "6", "arrivals": "poisson", "self_check": "show", "tuning": "off", "match": "key",
+        "warmup": "5", "rate": "6", "arrivals": "poisson", "self_check": "show", "tuning": "off", "allow_lost": "on", "match": "key",
         "reply_to_header": "to", "error_header": "e", "trace_rate": "7", "trace_keep": "8", "trace_slow": "9",
         "trace_url": "http://x/{trace_id}", "metrics_port": "10", "summary": str(tmp_path / "s"),
         "exchange_log": str(tmp_path / "x"), "report": str(tmp_path / "r"), "check": "duplicates == 0",
@@ -229,6 +230,8 @@ def test_a_value_is_what_was_given(tmp_path: Path) -> None:
             assert [(stage.low, stage.high) for stage in field] == [(6.0, 6.0)]
         elif name == "tuning":
             assert field is False
+        elif name == "allow_lost":
+            assert field is True
         elif name == "check":
             assert [check.text for check in found.checks] == ["duplicates == 0"]
         elif name == "baseline":

@@ -9,7 +9,7 @@ import sys
 # A native thread's stamp waits for the GIL: with the default of 5 ms it came 2.9 ms late at the median, with this 0.65.
 SWITCH_INTERVAL_S = 0.0005
 GC_THRESHOLDS = (5_000, 50, 50)
-"""Requests under way are young objects: with the usual threshold of 700 the collector would visit them again and again."""
+"""Requests under way are young objects: with the usual threshold of 700 the collector visits them again and again."""
 
 
 class ProcessTuning:

@@ -162,7 +162,7 @@ class Tracer:
         return trace_id
 
     def _refresh(self, results: RunResults) -> None:
-        """Synchronise the clocks, and update from when on an exchange is slow: one name a call, as each costs a sort."""
+        """Synchronise the clocks, and update from when on an exchange is slow: one name a call, each costs a sort."""
         self._wall_ns = time.time_ns() - perf_counter_ns()  # the wall clock may have been set
         if self._slow_ns is None and results.names:
             name = list(results.names)[self._turn % len(results.names)]

@@ -205,7 +205,7 @@ def test_a_topic_that_was_created_again_ends_the_run(watched: Watched) -> None:
     watched.look()
     watched.look()
     assert len(watched.fatal) == 1
-    assert "'Waiter-Responses', partition 1, has begun anew" in watched.fatal[0]
+    assert "'Waiter-Responses', partition 1, has begun again" in watched.fatal[0]
 
 
 def test_a_cluster_that_does_not_answer_is_no_finding(watched: Watched) -> None:

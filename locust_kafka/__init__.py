@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from locust_kafka.plugin.arguments import DefaultKey
     from locust_kafka.plugin.client import KafkaClient
     from locust_kafka.plugin.events import feed, set_rate
+    from locust_kafka.plugin.expected import Expected
     from locust_kafka.plugin.feed import Feed
     from locust_kafka.plugin.reply import CheckedReply, Reply, Sent
     from locust_kafka.plugin.user import KafkaUser
@@ -24,6 +25,7 @@ _HOMES = {
     "CheckedReply": "plugin.reply",
     "CorrelationIdInUse": "core.correlator",
     "DefaultKey": "plugin.arguments",
+    "Expected": "plugin.expected",
     "Feed": "plugin.feed",
     "KafkaClient": "plugin.client",
     "KafkaPluginError": "errors",
@@ -42,8 +44,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "CheckedReply", "CorrelationIdInUse", "DefaultKey", "Feed", "KafkaClient", "KafkaPluginError", "KafkaUser", "Match",
-    "NotReady", "Outcome", "Reply", "RunInvalid", "RunOver", "Sent", "SettingsError", "Verdict", "feed", "set_rate",
+    "CheckedReply", "CorrelationIdInUse", "DefaultKey", "Expected", "Feed", "KafkaClient", "KafkaPluginError",
+    "KafkaUser", "Match", "NotReady", "Outcome", "Reply", "RunInvalid", "RunOver", "Sent", "SettingsError", "Verdict",
+    "feed", "set_rate",
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Literal, overload
 from gevent.hub import Waiter
 
 from locust_kafka.plugin.arguments import DefaultKey, HeaderInput, Value
+from locust_kafka.plugin.expected import Expected, expect
 from locust_kafka.plugin.reply import CheckedReply, Reply, Sent
 from locust_kafka.plugin.sender import RequestSender
 
@@ -108,6 +109,26 @@ class KafkaClient(RequestSender):
             self._tasks_without_yield = 0
             waiter.get()
         return Sent(exchange, waited=wait_for_ack)
+
+    def expect(
+        self, correlation_id: str | bytes | None = None, *, name: str | None = None, timeout: float | None = None
+    ) -> Expected:
+        """Expect a reply to a request that is sent by other means, such as HTTP; call this before it is sent.
+
+        The exchange is registered, timed out and matched like any other; its latency counts from this call.
+
+        Args:
+            correlation_id: what the reply will carry; None makes a new trace id, to be sent as `traceparent`.
+            name: of its row in the statistics; the reply topic by default.
+            timeout: the reply timeout in seconds; the user class's by default.
+
+        Raises:
+            TypeError: an argument has the wrong type; nothing was registered.
+            ValueError: no reply could carry that id.
+            CorrelationIdInUse: it is that of another request.
+            RunOver: the run has ended.
+        """
+        return expect(self._run, self._settings, correlation_id, name, timeout, self._start_of)
 
     def arrivals(self) -> Iterator[int]:
         """Open model, for tight loops: comes back at each arrival that this user takes; without end.

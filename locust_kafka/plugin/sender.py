@@ -156,7 +156,7 @@ class RequestSender:
             )
         correlation_id = trace_id if run.rule.ours else self._correlation_id(trace_id, record, body, all_headers)
         now_ns = perf_counter_ns()
-        intended_ns = now_ns if self._arrival_ns is None else self._use_arrival(now_ns)
+        intended_ns = now_ns if self._arrival_ns is None else self._start_of(now_ns)
         deadline_ns = intended_ns + (int(timeout_s * 1e9) or self._timeout_ns)
         exchange = Exchange(correlation_id, name, intended_ns, now_ns, deadline_ns, trace_id, topic)
         exchange.key, exchange.wakeup = record, wakeup
@@ -197,8 +197,10 @@ class RequestSender:
             raise ValueError("key=None cannot be matched: with --kafka-match key every request needs a key of its own")
         return found or trace_id
 
-    def _use_arrival(self, now_ns: int) -> int:
-        """From when on the task's first request counts: its arrival, and what its user did before is not ours."""
+    def _start_of(self, now_ns: int) -> int:
+        """From when on a request counts: the first of a task from its arrival, without what its user did before."""
+        if self._arrival_ns is None:
+            return now_ns
         arrival_ns, self._arrival_ns = self._arrival_ns, None
         return now_ns - (self._began_ns - (arrival_ns or self._began_ns))
 

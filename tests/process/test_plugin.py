@@ -138,3 +138,22 @@ def test_the_examples_run(broker: str, topics: tuple[str, str], waiter: Waiter, 
         assert run.wait() == 0, run.output
     assert_well_behaved(run.output)
     assert "The books balance" in run.output
+
+
+def test_a_reply_may_be_expected(broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path) -> None:
+    """What somebody else has sent is registered, matched, timed out and counted like any other exchange."""
+    waiter.start("--drop", "10%", wait="10ms")
+    with locust(
+        broker, topics, "tests/process/locustfiles/expecting.py", "--headless", "--only-summary", "-u", "1", "-t", "5s",
+        "--kafka-reply-timeout", "1", "--kafka-settle", "0.3", "--kafka-summary", str(tmp_path / "s.json"),
+    ) as run:  # fmt: skip
+        assert run.wait() == 1, run.output
+    assert_well_behaved(run.output)
+    summary = read_summary(tmp_path / "s.json")
+    assert summary["balanced"], summary["equations"]
+    assert summary["valid"]
+    order, nobody = (summary["names"][name]["requests"] for name in ("order", "nobody"))
+    assert order["matched"] > 5
+    assert order["matched"] + order["timed_out"] == order["registered"]
+    assert nobody["timed_out"] == nobody["registered"] > 0
+    assert summary["replies"]["foreign"] == summary["replies"]["malformed"] == 0

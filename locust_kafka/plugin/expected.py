@@ -1,0 +1,78 @@
+"""A reply to a request that was sent by other means: over HTTP, say, with the answer on a Kafka topic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from time import perf_counter_ns
+
+from gevent.hub import Waiter
+
+from locust_kafka.core.traceparent import request_traceparent
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.plugin.arguments import reply_timeout_s, request_name
+from locust_kafka.plugin.classes import ClassSettings
+from locust_kafka.plugin.reply import Reply
+from locust_kafka.run.run import Run
+
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+
+
+class Expected:
+    """An exchange that waits for its reply.
+
+    Attributes:
+        correlation_id: what the reply must carry, by the run's matching rule.
+        traceparent: W3C header for the request, so that the service can hand it on.
+    """
+
+    __slots__ = ("_exchange", "_waiter", "correlation_id", "traceparent")
+
+    def __init__(self, exchange: Exchange, waiter: Waiter[None], traceparent: str) -> None:
+        self._exchange, self._waiter = exchange, waiter
+        self.correlation_id = exchange.correlation_id.decode("utf-8", "backslashreplace")
+        self.traceparent = traceparent
+
+    def wait(self) -> Reply:
+        """Wait for the reply, or the timeout, which raises nothing: it is a failed row."""
+        if self._exchange.outcome is None:
+            self._waiter.get()
+        return Reply(self._exchange)
+
+
+def expect(
+    run: Run,
+    settings: ClassSettings,
+    correlation_id: str | bytes | None,
+    name: str | None,
+    timeout: float | None,
+    intended: Callable[[int], int],
+) -> Expected:
+    """Register an exchange whose request somebody else sends; see `KafkaClient.expect`."""
+    if correlation_id is not None and not isinstance(correlation_id, (str, bytes)):
+        raise TypeError(f"the correlation id must be str, bytes or None, not {type(correlation_id).__name__}")
+    called = request_name(settings.reply_topic if name is None else name)
+    timeout_s = settings.reply_timeout_s if timeout is None else reply_timeout_s(timeout)
+    if not run.is_open:
+        run.await_may_send()
+    trace_id = run.ids.new()[0]
+    wanted = trace_id
+    if correlation_id is not None:
+        wanted = correlation_id.encode() if isinstance(correlation_id, str) else correlation_id
+        if run.rule.ours:
+            if not _TRACE_ID.fullmatch(wanted.decode("ascii", "replace")):
+                raise ValueError(f"the correlation id {correlation_id!r} is no trace id: use 32 lower-case hex digits")
+            trace_id = wanted
+            run.engine.correlator.accept_other_ids()
+        if not wanted:
+            raise ValueError("the correlation id is empty: no reply could be matched to it")
+    now_ns = perf_counter_ns()
+    start_ns = intended(now_ns)
+    deadline_ns = start_ns + int(timeout_s * 1e9)
+    sampled = run.tracer is not None and run.tracer.sample(trace_id, now_ns)
+    exchange = Exchange(wanted, called, start_ns, now_ns, deadline_ns, trace_id, settings.request_topic)
+    waiter = exchange.wakeup = Waiter()
+    exchange.sampled = sampled
+    exchange.never_queued = True  # there will be no delivery report
+    run.engine.register(exchange)
+    return Expected(exchange, waiter, request_traceparent(trace_id, sampled=sampled).decode())

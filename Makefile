@@ -47,6 +47,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.waiter
 	$(BIN)/python -m benchmarks.generator
 	$(BIN)/python -m benchmarks.tracing
+	$(BIN)/python -m benchmarks.page
 
 soak: $(INSTALLED)
 	$(BIN)/python -m benchmarks.memory

@@ -119,6 +119,6 @@ class Desk:
         return page.data(
             results, history.rows(), ending.judged if ended else judge(ending.settings.checks, results),
             ending.facts,
-            run=f"{ending.number}:{history.seconds_per_row}", ended=ended,
-            words="" if ended else self._state(results), refusal=ending.refusal,
+            run=f"{ending.number}:{history.seconds_per_row}", begun=ending.number > 0,
+            ended=ended, words="" if ended else self._state(results), refusal=ending.refusal,
         )  # fmt: skip

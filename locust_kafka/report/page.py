@@ -18,6 +18,7 @@ def data(
     facts: Mapping[str, str],
     *,
     run: str = "",
+    begun: bool = True,
     ended: bool = True,
     words: str = "",
     refusal: str = "",
@@ -30,11 +31,12 @@ def data(
         judged: its checks.
         facts: settings without secrets, versions, by their names.
         run: changes when the rows begin again: another run, or rows that stand for more seconds than before.
+        begun: whether there is a run at all.
         ended: whether these are the last figures.
         words: where the run stands, while it has not ended.
         refusal: why it could not begin; "" when it could.
     """
-    said = verdict.sentence(results, judged) if ended else "The run goes on."
+    said = verdict.sentence(results, judged) if ended else "The run goes on." if begun else "No run has begun."
     return {
         "run": run,
         "verdict": "The run could not begin." if refusal else said,

@@ -66,6 +66,7 @@ def test_a_run_is_followed_to_its_end(
     run, url = served(broker, topics, "locustfiles/closed.py", *options)
     with run:
         page.goto(f"{url}/kafka")
+        expect(page.get_by_text("No run has begun.")).to_be_visible(timeout=20_000)
         expect(page).to_have_url(f"{url}/kafka/")
         http_post(f"{url}/swarm", START)
         matched = page.get_by_role("row", name=re.compile(r"^matched [1-9]"))

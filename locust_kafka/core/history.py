@@ -101,9 +101,11 @@ class Second:
     pending: int = 0
     users: int = 0
     hub_lag_ns: int = 0
+    _row: Row | None = None
 
     def add(self, other: Second, *, same_time: bool) -> None:
         """Add another process's second, or (not at the same time) the next second of the same process."""
+        self._row = None
         self.counters.add(other.counters)
         self.e2e.merge(other.e2e)
         self.hub_lag_ns = max(self.hub_lag_ns, other.hub_lag_ns)
@@ -116,7 +118,12 @@ class Second:
             self.at_s, self.pending, self.users = other.at_s, other.pending, other.users
 
     def row(self) -> Row:
-        """Its figures."""
+        """Its figures; computed once, until something is added."""
+        if self._row is None:
+            self._row = self._figures()
+        return self._row
+
+    def _figures(self) -> Row:
         c = self.counters
         p50, p95, p99 = self.e2e_ms()
         schedule, request, service, reply, ack = (c.mean_ms(leg) for leg in _LEGS)

@@ -70,6 +70,12 @@ class NameResults:
         for name in RECORDED:
             getattr(self, name).merge(getattr(other, name))
 
+    def copy(self) -> NameResults:
+        """Results of their own with the same counts and latencies."""
+        result = NameResults()
+        result.add(self)
+        return result
+
     def to_wire(self, *, latencies: bool = True) -> dict[str, Any]:
         """For the master: plain values; empty series stay behind."""
         series = {name: getattr(self, name) for name in RECORDED} if latencies else {}
@@ -247,6 +253,12 @@ class RunResults:
         self.legs_unavailable = self.legs_unavailable or other.legs_unavailable
         self.health.add(other.health)
         self.bottleneck.extend(other.bottleneck)
+
+    def copy(self) -> RunResults:
+        """Results of their own, as they are now: for whoever needs long to read them."""
+        result = RunResults()
+        result.add(self)
+        return result
 
     def to_wire(self, *, latencies: bool = True) -> dict[str, Any]:
         """For the master: plain values.

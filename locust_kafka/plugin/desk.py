@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import gevent
 from locust.env import Environment
 
-from locust_kafka.core.checks import judge
-from locust_kafka.core.history import History
+from locust_kafka.core.checks import Check, Judged, judge
+from locust_kafka.core.history import History, Row
 from locust_kafka.core.results import RunResults
 from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.plugin.classes import kafka_users
@@ -111,14 +113,25 @@ class Desk:
         if runner is not None:
             gevent.spawn(runner.stop if self._environment.web_ui is not None else runner.quit)
 
-    def _snapshot(self) -> dict[str, Any]:
-        """What the page shows now."""
+    def _snapshot(self) -> Callable[[], dict[str, Any]]:
+        """Copy what the page shows now; to be computed elsewhere."""
         ending, history = self._host.ending, self._history()
-        results = self._looked_at() if ending.concluded is None else ending.concluded
+        results = self._looked_at().copy() if ending.concluded is None else ending.concluded
         ended = ending.concluded is not None
-        return page.data(
-            results, history.rows(), ending.judged if ended else judge(ending.settings.checks, results),
-            ending.facts,
-            run=f"{ending.number}:{history.seconds_per_row}", begun=ending.number > 0,
-            ended=ended, words="" if ended else self._state(results), refusal=ending.refusal,
+        checks, rows = ending.settings.checks, history.rows()
+        return partial(
+            _page, results, rows, ending.judged if ended else None, checks, ending.facts,
+            run=f"{ending.number}:{history.seconds_per_row}", begun=ending.number > 0, ended=ended,
+            words="" if ended else self._state(results), refusal=ending.refusal,
         )  # fmt: skip
+
+
+def _page(
+    results: RunResults,
+    rows: list[Row],
+    judged: list[Judged] | None,
+    checks: tuple[Check, ...],
+    facts: dict[str, str],
+    **where: Any,
+) -> dict[str, Any]:
+    return page.data(results, rows, judge(checks, results) if judged is None else judged, facts, **where)

@@ -9,6 +9,7 @@ from flask import Response, json, request
 
 from locust_kafka.core.results import RunResults
 from locust_kafka.report import legs
+from locust_kafka.web.live import apart
 
 KEY = "kafka"
 COLUMNS = {
@@ -34,7 +35,7 @@ def add_tab(web_ui: Any, results: Callable[[], RunResults], *, needs_host: bool)
 
     def with_our_rows(response: Response) -> Response:
         if request.path.endswith("/stats/requests") and response.is_json and response.status_code == 200:
-            extended = [{"key": KEY, "data": rows(results())}]
+            extended = [{"key": KEY, "data": apart(rows, results().copy())}]
             response.set_data(json.dumps({**response.json, "extended_stats": extended}))  # type: ignore[dict-item]
         return response
 

@@ -87,12 +87,6 @@ class LatencySeries:
         ])  # fmt: skip
         fresh.clear()  # never a new list: `record` and `extend` belong to this one
 
-    def copy(self) -> LatencySeries:
-        """A series of its own with the same latencies."""
-        result = LatencySeries()
-        result.merge(self)
-        return result
-
     def merge(self, other: LatencySeries) -> None:
         """Add all of another series; exact, as averaging percentiles would not be."""
         self.aggregate()

@@ -70,12 +70,6 @@ class NameResults:
         for name in RECORDED:
             getattr(self, name).merge(getattr(other, name))
 
-    def copy(self) -> NameResults:
-        """Results of their own with the same counts and latencies."""
-        result = NameResults()
-        result.add(self)
-        return result
-
     def to_wire(self, *, latencies: bool = True) -> dict[str, Any]:
         """For the master: plain values; empty series stay behind."""
         series = {name: getattr(self, name) for name in RECORDED} if latencies else {}

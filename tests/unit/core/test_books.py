@@ -67,3 +67,20 @@ def test_a_ledger_survives_the_wire() -> None:
     assert not copy.balanced(closed=True)
     copy.lose_pending()
     assert copy.balanced(closed=True)
+
+
+def test_a_copy_is_of_its_own() -> None:
+    """It says the same, and what happens afterwards does not reach it: the page is computed from it in a thread."""
+    results = RunResults()
+    results.total = Books(1, [1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0])
+    results.name("n").e2e_matched.record(5_000_000)
+    results.note("dropped")
+    copy = results.copy()
+    before = copy.to_wire()
+    assert before == results.to_wire()
+    results.total.registered += 1
+    results.name("n").e2e_matched.record(9)
+    results.name("m").books.registered += 1
+    results.note("dropped")
+    results.invalid.append("because")
+    assert copy.to_wire() == before

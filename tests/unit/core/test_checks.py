@@ -185,3 +185,10 @@ def test_a_value_is_shown_in_the_unit_of_its_limit() -> None:
     ):  # fmt: skip
         check: Check = parse_check(text)
         assert check.shown(value) == shown
+
+
+def test_a_percentile_has_its_decimal() -> None:
+    """p99.9 is neither p99 nor the maximum."""
+    results = results_of([MS] * 1980 + [5 * MS] * 18 + [9 * MS] * 2, 0, 0)
+    values = [one.value for one in judge(map(parse_check, ("e2e.p99 < 1s", "e2e.p99.9 < 1s", "e2e.max < 1s")), results)]
+    assert values == pytest.approx([1, 5, 9], rel=0.001)

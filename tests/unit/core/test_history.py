@@ -136,3 +136,12 @@ def test_counters_are_those_of_the_results() -> None:
     counters = Counters.of(results)
     assert (counters.registered, counters.matched, counters.request_count) == (3, 2, 4)
     assert counters.mean_ms("request") == 1.5
+
+
+def test_an_open_row_grows() -> None:
+    """A second that was shown before another worker has reported it shows both afterwards."""
+    whole = History()
+    whole.add(Second(1, 1.0, Counters(registered=2), series([MS])))
+    assert [row.registered for row in whole.rows()] == [2]
+    whole.add(Second(1, 1.0, Counters(registered=3), series([9 * MS])))
+    assert [(row.registered, row.p99_ms) for row in whole.rows()] == [(5, 9.0)]

@@ -76,3 +76,11 @@ def test_equal_runs_differ_by_noise_as_often_as_they_may() -> None:
         compare(a_run(2 * n, noise=0.1), a_run(2 * n + 1, noise=0.1), 0.0)[0].beyond_noise for n in range(300)
     )
     assert outside <= 9
+
+
+def test_a_difference_that_chance_explains_is_no_regression() -> None:
+    """Of equal, noisy runs many differ by more than a tenth; as long as the interval holds "no change" none regressed."""
+    pairs = [compare(a_run(2 * n, noise=0.2), a_run(2 * n + 1, noise=0.2), 0.1)[0] for n in range(100)]
+    by_chance = [change for change in pairs if change.ratio > 1.1 and not change.beyond_noise]
+    assert len(by_chance) > 10
+    assert not any(change.regressed for change in by_chance)

@@ -29,8 +29,12 @@ def run_report(paths: Sequence[str], out: str, reply_timeout_s: float | None) ->
         pages = _pages([Path(path) for path in paths], reply_timeout_s)
         text = html.document(pages[0][1] if len(pages) == 1 else _side_by_side(pages), "Kafka request-reply")
         Path(out).write_text(text, "utf-8")
-    except (LogError, OSError) as error:
+    except LogError as error:
         print(f"locust-kafka report: {error}", file=sys.stderr)
+        return EXIT_NOT_STARTED
+    except OSError as error:
+        what = "name a file with --out" if Path(out).is_dir() else "give another path"
+        print(f"locust-kafka report: {error.filename or out}: {error.strerror}; {what}", file=sys.stderr)
         return EXIT_NOT_STARTED
     print(f"{out}: {len(pages)} run{'s' * (len(pages) > 1)}")
     for label, one in pages:

@@ -17,6 +17,8 @@ from locust_kafka.core.results import LEGS, SHOWN, NameResults, RunResults
 
 MS = 1e6
 NO_VALUE = "no value"
+TASK_ERRORS = "tasks that raised an exception"
+"""A note of the results."""
 ABORT = "abort"
 ABORT_AFTER_S = 10.0
 """A check with `abort` ends the run when it has failed for so long without a break."""
@@ -55,6 +57,7 @@ RUN_COUNTS: dict[str, Callable[[RunResults], int]] = {
     "orphans": lambda results: results.total.verdicts[Verdict.ORPHAN],
     "malformed": lambda results: results.total.verdicts[Verdict.MALFORMED],
     "dropped": lambda results: results.arrivals.dropped,
+    "task_errors": lambda results: results.notes.get(TASK_ERRORS, 0),
 }
 """Of the run alone: they belong to no request name."""
 RATIOS = {
@@ -131,6 +134,9 @@ def parse_check(text: str) -> Check:
 def judge(checks: Iterable[Check], results: RunResults) -> list[Judged]:
     """Hold checks against a run's results, as they are now."""
     whole = results.whole()
+    checks = list(checks)
+    if checks and not results.total.registered:
+        return [Judged(check.text, NO_VALUE, passed=False, reason="no request was sent") for check in checks]
     return [_judge(check, whole if check.name is None else results.names.get(check.name), results) for check in checks]
 
 

@@ -25,7 +25,7 @@ MOST_GROUPS = 50
 
 
 def describe_groups(settings: Settings, topics: str) -> str:
-    """A phrase about the groups that read the request topics.  Blocks for seconds: not for the hub.
+    """A phrase about the groups that read the request topics.  Waits for a child process for seconds.
 
     Args:
         settings: the run's.

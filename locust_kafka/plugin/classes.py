@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.matching import Match
 from locust_kafka.gates import read_checks
-from locust_kafka.settings import MAX_TIMEOUT_S, Settings, number, one_of, rate, same_cluster, topic
+from locust_kafka.options import OPTIONS
+from locust_kafka.settings import MAX_TIMEOUT_S, Given, Settings, number, one_of, rate, same_cluster, topic
 
 OWN, SHARED = "own", "shared"
 
@@ -75,6 +76,21 @@ def class_settings(settings: Settings, user_class: type[KafkaAttributes]) -> Cla
         else number(timeout_s, f"{name}.reply_timeout", 0.001, MAX_TIMEOUT_S),
         one_of(user_class.producers, f"{name}.producers", OWN, SHARED) == SHARED,
     )
+
+
+def passed_over(given: Mapping[str, Given], classes: Iterable[type[KafkaAttributes]]) -> Iterable[str]:
+    """Sentences about options that somebody gave, and that a class attribute goes before."""
+    defaults = {option.dest: option.default for option in OPTIONS}
+    for user_class in classes:
+        for attribute in ("request_topic", "reply_topic", "reply_timeout", "rate"):
+            dest, own = f"kafka_{attribute}", getattr(user_class, attribute)
+            option = given.get(dest)
+            if own is None or option is None or str(option.value) in (str(own), defaults[dest]):
+                continue
+            yield (
+                f"{option.source} {option.value} is passed over for {user_class.__name__}: its class attribute "
+                f"{attribute} = {own!r} goes first"
+            )
 
 
 def settings_for(settings: Settings, user_classes: Iterable[type[KafkaAttributes]]) -> Settings:

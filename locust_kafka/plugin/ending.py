@@ -11,7 +11,7 @@ from pathlib import Path
 from confluent_kafka import libversion
 
 from locust_kafka.core.books import Outcome
-from locust_kafka.core.checks import Judged, judge
+from locust_kafka.core.checks import TASK_ERRORS, Judged, judge
 from locust_kafka.core.history import Row
 from locust_kafka.core.regression import compare
 from locust_kafka.core.results import RunResults
@@ -136,10 +136,14 @@ class Ending:
 
     @property
     def decided(self) -> int | None:
-        """The process's exit code, if we have one: when there are checks they decide instead of Locust's own rule."""
+        """The process's exit code, if we have one: when there are checks they decide instead of Locust's own rule.
+
+        A task that raised an exception is no failed request: it stays Locust's to fail, unless a check speaks of it.
+        """
         if self.exit_code or self.concluded is None:
             return self.exit_code or None
-        return 0 if self.judged else None
+        raised = self.concluded.notes.get(TASK_ERRORS) and not any("task_errors" in one.text for one in self.judged)
+        return 0 if self.judged and not raised else None
 
     def _written(self, results: RunResults, rows: list[Row]) -> bool:
         if self.number > 1 and (self.settings.summary or self.settings.report):
@@ -161,6 +165,7 @@ class Ending:
             try:
                 if path:
                     write()
+                    logger.info("written: %s", path)
             except OSError as error:
                 logger.error("%s could not be written: %s", path, error)
                 good = False

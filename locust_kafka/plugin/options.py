@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from locust_kafka.gates import SEPARATOR
 from locust_kafka.kafka.config import gives_up_idempotence
 from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
 from locust_kafka.options import OPTIONS, Option
+from locust_kafka.plugin.classes import KafkaAttributes, passed_over
 from locust_kafka.settings import Given, Settings, parse
 
 logger = logging.getLogger("locust_kafka")
@@ -143,7 +144,7 @@ def load_settings(options: Mapping[str, Any]) -> Settings:
     return parse(given, properties.values, properties.lines)
 
 
-def say_notes(options: Mapping[str, Any], settings: Settings) -> None:
+def say_notes(options: Mapping[str, Any], settings: Settings, classes: Iterable[type[KafkaAttributes]] = ()) -> None:
     """Log what the configuration file's reader passed over or translated, and what it means for the producer."""
     given = given_options(options)
     path = str(given["kafka_config"].value).strip() if "kafka_config" in given else ""
@@ -153,6 +154,8 @@ def say_notes(options: Mapping[str, Any], settings: Settings) -> None:
         notes = ()
     for note in notes:
         logger.info("%s", note)
+    for sentence in passed_over(given, classes):
+        logger.warning("%s", sentence)
     if setting := gives_up_idempotence(settings.client_config("producer")):
         logger.info("enable.idempotence is off, because of %s: the generator may make duplicates itself", setting)
 

@@ -65,7 +65,7 @@ class Plugin:
         """Of the latest run."""
         self.master = MasterSide(runner, self._not_started) if isinstance(runner, MasterRunner) else None
         self.worker = WorkerSide(runner, self) if isinstance(runner, WorkerRunner) else None
-        self._task_errors = TaskErrors(environment)
+        self._task_errors = TaskErrors(environment, self.worker_run)
         self._desk = None if self.worker is not None else Desk(environment, self, self.master)
         events = environment.events
         events.test_start.add_listener(self._test_start)
@@ -169,7 +169,7 @@ class Plugin:
         run = self._run
         if run is None or run.connection is None:
             return
-        say_notes(self._options.values, run.settings)
+        say_notes(self._options.values, run.settings, kafka_users(self.environment.user_classes))
         self.ending.announce(run.settings, run.connection.view)
         if self.worker is not None:
             self.worker.opened(run)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,8 +17,10 @@ from weakref import WeakKeyDictionary
 import gevent
 from locust.env import Environment
 
+from locust_kafka.core.checks import TASK_ERRORS
 from locust_kafka.plugin.classes import KafkaAttributes
 from locust_kafka.plugin.compat import task_logger
+from locust_kafka.run.run import Run
 
 logger = logging.getLogger("locust_kafka")
 
@@ -34,10 +36,12 @@ class TaskErrors(logging.Filter):
 
     Args:
         environment: whose users.
+        run: gives the run of this process, whose results note each exception.
     """
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, run: Callable[[], Run | None]) -> None:
         super().__init__()
+        self._run = run
         self._ours: dict[int, BaseException] = {}
         self._pauses: WeakKeyDictionary[Any, tuple[float, float]] = WeakKeyDictionary()
         self._said: dict[str, tuple[int, float]] = {}
@@ -70,6 +74,8 @@ class TaskErrors(logging.Filter):
         user = getattr(user_instance, "user", user_instance)
         if not isinstance(user, KafkaAttributes):
             return
+        if (run := self._run()) is not None:
+            run.recorder.results.note(TASK_ERRORS)
         if len(self._ours) < 1000:
             self._ours[id(exception)] = exception
         pause_s, failed_s = self._pauses.get(user, (0.0, 0.0))

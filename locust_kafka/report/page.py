@@ -37,13 +37,14 @@ def data(
         refusal: why it could not begin; "" when it could.
     """
     said = verdict.sentence(results, judged) if ended else "The run goes on." if begun else "No run has begun."
+    said = "The run could not begin." if refusal else said
     return {
         "run": run,
-        "verdict": "The run could not begin." if refusal else said,
+        "verdict": said,
         "words": words,
         "refusal": refusal,
         "ended": ended,
         "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
-        "summary": summary.to_json(results, judged, closed=ended),
+        "summary": {**summary.to_json(results, judged, closed=ended), "verdict": said},
         "facts": dict(facts),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from locust_kafka.core.books import Outcome
-from locust_kafka.core.checks import Judged
+from locust_kafka.core.checks import TASK_ERRORS, Judged
 from locust_kafka.core.results import RunResults
 
 
@@ -24,9 +24,15 @@ def sentence(results: RunResults, judged: Sequence[Judged]) -> str:
     if failed:
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"FAILED: {failed[0].words}{more}"
+    raised = results.notes.get(TASK_ERRORS, 0)
+    also = f"; {raised:,} tasks raised an exception" if raised else ""
     if judged:
-        return f"PASSED: {_checks(len(judged))}; {_measured(results)}"
-    return f"VALID: {_measured(results)}"
+        return f"PASSED: {_checks(len(judged))}; {_measured(results)}{also}"
+    if not results.total.registered:
+        return f"NOTHING SENT: no request was sent{also}"
+    if not results.total.outcomes[Outcome.MATCHED]:
+        return f"NO REPLY: none of {results.total.registered:,} requests was answered in time{also}"
+    return f"VALID: {_measured(results)}{also}"
 
 
 def check_lines(judged: Sequence[Judged]) -> list[str]:

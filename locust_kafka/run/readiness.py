@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import NamedTuple
 
@@ -24,7 +25,11 @@ from locust_kafka.kafka.consumer import Partition, ReplyBatch, ReplyConsumer
 from locust_kafka.kafka.properties import mask
 from locust_kafka.settings import Settings
 
+logger = logging.getLogger("locust_kafka")
+
 READY_TIMEOUT_S = 8.0
+SAID_AFTER_S = 1.5
+"""A wait that is longer is said."""
 """A broker may still be starting: it is asked for so long."""
 DECIDED_S = 2.0
 """A topic that is missing, or a broker that refuses us, is believed after so long: topics take a moment to appear."""
@@ -74,7 +79,12 @@ def connect(settings: Settings, reply_batches: HubQueue[ReplyBatch]) -> Connecti
         sentence = setting_refused(error.args[0].str(), settings.config_lines, "the --kafka-config file")
         raise SettingsError(mask(sentence, settings.config)) from error
     # In a real thread: a broker that does not answer must stop neither the web UI nor a worker's heartbeat.
+    patience = gevent.spawn_later(
+        SAID_AFTER_S, logger.info, "waiting for the brokers at %s and the topics, up to %.0f s", settings.bootstrap,
+        READY_TIMEOUT_S,
+    )  # fmt: skip
     found = gevent.get_hub().threadpool.apply(_ready, (settings, cluster))
+    patience.kill()
     if isinstance(found, KafkaPluginError):
         cluster.close()
         raise found

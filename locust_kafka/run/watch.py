@@ -85,11 +85,17 @@ class ClusterWatch:
             if doubted:
                 gevent.sleep(STATISTICS_S)  # librdkafka's next statistics show whether it is true
                 self._engine.doubted.clear()
-            if doubted or self._engine.disconnected_since_ns:
-                self._check_connection()
-            if not self._engine.disconnected_since_ns:
-                self._look()
-            self._check_silence()
+            try:
+                self._check(doubted=doubted)
+            except Exception as error:  # the watch must go on: what it sees next may matter
+                logger.warning("a look at the cluster failed: %r", error)
+
+    def _check(self, *, doubted: bool) -> None:
+        if doubted or self._engine.disconnected_since_ns:
+            self._check_connection()
+        if not self._engine.disconnected_since_ns:
+            self._look()
+        self._check_silence()
 
     def _check_connection(self) -> None:
         self._engine.set_connected(self._consumer.has_broker())
@@ -186,7 +192,8 @@ class ClusterWatch:
         if grown:
             what = f"{grown} records were written to {replies}, but none could be read"
         else:
-            groups = gevent.get_hub().threadpool.apply(describe_groups, (self._settings, requests))
+            # Here, not in a native thread: under gevent a child can be waited for in the hub's thread alone.
+            groups = describe_groups(self._settings, requests)
             what = f"nothing was written to {replies}: no service has answered yet; {groups}"
         logger.warning(
             "no reply to %d requests in %.0f s: %s", results.total.registered,

@@ -168,3 +168,44 @@ def test_read_denied_is_no_green_run() -> None:
 
 def create_topics_by_super_user(kafka: SecuredKafka) -> None:
     create_topics(kafka.plaintext, "requests", "replies")
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", "2"]], ids=["local", "workers"])
+def test_a_service_that_does_not_run_is_named(
+    broker: str, topics: tuple[str, str], tmp_path: Path, processes: list[str]
+) -> None:
+    """Nobody answers: after some seconds a sentence says that no group reads the requests, and the verdict says it."""
+    options = [
+        *SHORT,
+        "-t",
+        "9s",
+        "--kafka-reply-timeout",
+        "3",
+        "--kafka-summary",
+        str(tmp_path / "s.json"),
+        *processes,
+    ]
+    with locust(broker, topics, MISUSE, *options) as run:
+        assert run.wait(60) == 1, run.output
+    assert_well_behaved(run.output)
+    assert f"nothing was written to {topics[1]}: no service has answered yet" in run.output
+    assert f"no consumer group has read {topics[0]}" in run.output
+    assert "NO REPLY: none of " in run.output
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", "2"]], ids=["local", "workers"])
+def test_a_task_that_fails_is_no_passed_gate(
+    broker: str, topics: tuple[str, str], waiter: Waiter, processes: list[str]
+) -> None:
+    """Tasks that raise: good checks do not make it 0 unless one speaks of them; without any request all of them fail."""
+    waiter.start()
+    options = [*SHORT, "-t", "3s", *processes]
+    with locust(broker, topics, MISUSE, *options, "--kafka-check", "duplicates == 0", MODE="raise") as run:
+        assert run.wait(60) == 1, run.output
+    assert "tasks raised an exception" in run.output
+    both = ["--kafka-check", "duplicates == 0", "--kafka-check", "task_errors < 100000"]
+    with locust(broker, topics, MISUSE, *options, *both, MODE="raise") as run:
+        assert run.wait(60) == 0, run.output
+    with locust(broker, topics, MISUSE, *options, "--kafka-check", "duplicates == 0", MODE="dict") as run:
+        assert run.wait(60) == 7, run.output
+    assert "duplicates == 0: no value (no request was sent)" in run.output

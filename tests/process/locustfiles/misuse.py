@@ -31,6 +31,9 @@ class Caller(KafkaUser):
         elif MODE == "parent":
             headers = {"traceparent": f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"}
             assert kafka.request("x", headers=headers).ok
+        elif MODE == "raise":
+            kafka.request("x")
+            raise RuntimeError("a mistake of the locustfile's")
         elif MODE == "nokey":
             reply = kafka.request("x", key=None)
             assert reply.key is None, reply.key

@@ -138,14 +138,12 @@ def test_a_check_is_arithmetic(values: list[int], timed_out: int, duplicates: in
 
 @given(written())
 def test_what_has_no_value_fails(case: tuple[str, str, str | None, str, str, float, bool]) -> None:
-    """Of a run without a single request only counts have a value; every other check fails, whatever its operator."""
+    """A run without a single request holds nothing, whatever the check: even no duplicates are none that were seen."""
     check = parse_check(case[0])._replace(name=None)
     (judged,) = judge([check], RunResults())
-    if check.metric in (*checks.COUNTS, "rejected"):
-        assert judged.value == 0
-    else:
-        assert (judged.value, judged.found, judged.passed) == (None, "no value", False)
-        assert "no value" in judged.words
+    assert (judged.value, judged.found, judged.passed) == (None, "no value", False)
+    assert "no value" in judged.words
+    assert judge([], RunResults()) == []
 
 
 def test_everything_timed_out_is_no_success() -> None:
@@ -168,6 +166,8 @@ def test_figures_of_the_whole_run() -> None:
     results = results_of([MS], 0, 0)
     results.total.verdicts[Verdict.ORPHAN] = 3
     results.legs_unavailable = "the topics have CreateTime"
+    results.note(checks.TASK_ERRORS, 2)
+    assert [one.value for one in judge([parse_check("task_errors == 0")], results)] == [2]
     texts = ("orphans == 3", "malformed == 0", "offered_rate > 0/s", "service.p95 < 1s", "dropped_ratio < 1%")
     assert [one.passed for one in judge(map(parse_check, texts), results)] == [True, True, False, False, False]
     results.open_model, results.offered, results.arrivals = True, 50.0, Counts(100, 99, 1, 0)

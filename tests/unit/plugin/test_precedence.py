@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.matching import Match
 from locust_kafka.options import DEFAULT_BOOTSTRAP, OPTIONS
-from locust_kafka.plugin.classes import KafkaAttributes, class_settings, settings_for
+from locust_kafka.plugin.classes import KafkaAttributes, class_settings, passed_over, settings_for
 from locust_kafka.plugin.options import Unset, given_options
 from locust_kafka.settings import Given, parse
 
@@ -110,3 +110,18 @@ def test_a_run_has_one_rate_in_whatever_form() -> None:
     assert [stage.high for stage in rate] == [100]
     with pytest.raises(SettingsError, match=r"several rates \(100, 50\): a run has one"):
         settings_for(parse({}), [user_class(rate=100), user_class(rate=50)])
+
+
+def test_an_option_that_is_passed_over_is_said() -> None:
+    """A flag that a class attribute goes before changes nothing, and whoever typed it is told; the same text is not."""
+    options = {
+        "kafka_request_topic": Given("typed", "--kafka-request-topic"),
+        "kafka_reply_topic": Given("own", "LOCUST_KAFKA_REPLY_TOPIC"),
+        "kafka_reply_timeout": Given("10", "--kafka-reply-timeout"),
+    }
+    said = list(
+        passed_over(options, [user_class(request_topic="own", reply_topic="own", reply_timeout=3), user_class()])
+    )
+    assert said == [
+        "--kafka-request-topic typed is passed over for Guest: its class attribute request_topic = 'own' goes first"
+    ]

@@ -33,7 +33,7 @@ class Watched:
         patch.setattr(task_errors_module, "time", SimpleNamespace(monotonic=lambda: self.now_s))
         patch.setattr(task_errors_module, "gevent", SimpleNamespace(sleep=self._pause))
         self.environment = Environment(user_classes=[], events=Events())
-        self.errors = TaskErrors(self.environment)
+        self.errors = TaskErrors(self.environment, lambda: None)
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)

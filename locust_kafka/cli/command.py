@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -66,8 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _options() -> None:
-    for option in OPTIONS:
-        print(f"{option.flag} {option.metavar}  ({option.env})\n    {option.help} [{option.default or 'none'}]")
+    try:
+        for option in OPTIONS:
+            print(f"{option.flag} {option.metavar}  ({option.env})\n    {option.help} [{option.default or 'none'}]")
+        sys.stdout.flush()
+    except BrokenPipeError:  # `locust-kafka options | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _broker(brokers: int, port: int) -> None:

@@ -17,6 +17,13 @@ from locust_kafka.errors import SettingsError
 Row = dict[str, Any]
 
 
+class _Columns(Row):
+    """A row that says which columns there are when it is asked for another."""
+
+    def __missing__(self, name: object) -> Any:
+        raise KeyError(f"no column {name!r}: there are {', '.join(map(str, self))}")
+
+
 class Feed:
     """Gives rows, one at a time, to whichever user asks next; `next(feed)`.
 
@@ -48,7 +55,7 @@ class Feed:
             row = next(self._mine, None)
         if row is None:
             raise StopUser
-        return row
+        return _Columns(row)
 
     def _share(self, index: int, workers: int) -> Iterator[Row]:
         """Every so-many-th row, so that no two workers have the same one before all have been used."""

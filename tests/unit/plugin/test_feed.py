@@ -47,6 +47,14 @@ def test_rows_begin_again(count: int, workers: int, taken: int) -> None:
         assert [row["n"] for row in islice(one, taken)] == expected
 
 
+def test_an_unknown_column_is_named_with_those_there_are() -> None:
+    """A misspelt column is a sentence, not its bare name."""
+    row = next(Feed([{"name": "Ada", "table": "3"}], lambda: (1, 0, 1), once=False))
+    assert row == {"name": "Ada", "table": "3"}
+    with pytest.raises(KeyError, match="no column 'nam': there are name, table"):
+        row["nam"]
+
+
 def test_another_run_begins_again() -> None:
     """A second run of the process gives the rows from the first one on; a late worker has none of those given once."""
     run = 1

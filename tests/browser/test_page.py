@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import axe
+from tests.jaeger.server import Jaeger
 from tests.support import Process, Waiter, await_answer, free_port, http_post, locust, read_summary
 
 HOSTILE = "tests/process/locustfiles/hostile.py"
@@ -46,9 +47,13 @@ def page(browser: Browser, errors: Errors) -> Iterator[Page]:
         yield opened
 
 
-def served(broker: str, topics: tuple[str, str], locustfile: str, *options: str) -> tuple[Process, str]:
+def served(
+    broker: str, topics: tuple[str, str], locustfile: str, *options: str, **environment: str
+) -> tuple[Process, str]:
     port = free_port()
-    run = locust(broker, topics, locustfile, "--web-port", str(port), "--web-host", "127.0.0.1", *options)
+    run = locust(
+        broker, topics, locustfile, "--web-port", str(port), "--web-host", "127.0.0.1", *options, **environment
+    )
     url = f"http://127.0.0.1:{port}"
     run.await_line("Starting web interface")
     await_answer(url)
@@ -83,6 +88,8 @@ def test_a_run_is_followed_to_its_end(
         expect(dialog.get_by_role("img", name=re.compile("service from"))).to_be_visible()
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
+        http_post(f"{url}/stats/reset", [])
+        expect(page.get_by_text("(since the statistics were reset)")).to_be_visible(timeout=20_000)
         http_post(f"{url}/stop", [])
         verdict = page.locator(".verdict")
         expect(verdict).to_contain_text("FAILED: duplicates == 0", timeout=30_000)
@@ -181,3 +188,23 @@ def test_everybody_can_use_it(
         assert opened.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         if folder := os.environ.get("SCREENSHOTS"):
             opened.screenshot(path=f"{folder}/{width}-{theme}.png", full_page=True)
+
+
+def test_the_slowest_exchange_leads_to_its_trace(
+    broker: str, topics: tuple[str, str], waiter: Waiter, jaeger: Jaeger, page: Page
+) -> None:
+    """The exchange, its timeline, its link: the trace that the link names is in a real Jaeger, service included."""
+    waiter.start(wait="uniform:5ms-80ms", **jaeger.environment)
+    options = ["--kafka-settle", "0.5", "--kafka-trace-url", "http://localhost:16686/trace/{trace_id}"]
+    run, url = served(broker, topics, "locustfiles/closed.py", *options, **jaeger.environment)
+    with run:
+        page.goto(f"{url}/kafka/")
+        http_post(f"{url}/swarm", START)
+        expect(page.get_by_role("row", name=re.compile("^slowest")).first).to_be_visible(timeout=30_000)
+        http_post(f"{url}/stop", [])
+        expect(page.locator(".verdict")).to_contain_text("VALID", timeout=30_000)
+        page.get_by_role("button", name=re.compile("^[0-9a-f]{32}$")).first.click()
+        link = page.get_by_role("dialog").get_by_role("link", name="Open its trace")
+        target = re.fullmatch(r"http://localhost:16686/trace/([0-9a-f]{32})", link.get_attribute("href") or "")
+        assert target is not None
+        assert jaeger.trace(target[1], spans=3)

@@ -242,7 +242,7 @@ function details(target, data) {
     wide(element("h2", {}, "Checks"), table("What was asked for, and what was found", ["check", "found", ""], data.summary.checks.map((check) =>
       [check.text, check.found, element("span", { class: check.passed ? "good-text" : "bad-text" }, check.passed ? "ok" : "failed")])));
   }
-  wide(element("h2", {}, "Latency, ms"), table("e2e: what a customer waits, timeouts at their timeout. send: to the broker's ack", ["", ...STATISTIC_TITLES], statistics(summary.latency_ms)),
+  wide(element("h2", {}, "Latency, ms"), table(`e2e: what a customer waits, timeouts at their timeout. send: to the broker's ack${summary.latency_since ? ` (${summary.latency_since})` : ""}`, ["", ...STATISTIC_TITLES], statistics(summary.latency_ms)),
     table(`Legs of matched exchanges${summary.legs_unavailable ? `: ${summary.legs_unavailable}` : ""}`, ["", ...STATISTIC_TITLES], statistics(summary.legs_ms)));
   wide(element("h2", {}, "Worth a look"), examples(summary));
   const counts = (of) => Object.entries(of).map(([name, count]) => [name.replace("_", " "), figure(count, 15)]);

@@ -30,7 +30,7 @@ def create_topics(bootstrap: str, *names: str, partitions: int = 4, **config: st
         done.result(30)
 
 
-def _hear_interrupts() -> None:
+def hear_interrupts() -> None:
     """A shell that runs us in the background has SIGINT ignored, and children inherit that: Ctrl-C must be one."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -43,7 +43,7 @@ class Process:
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment}, start_new_session=True,
-            preexec_fn=_hear_interrupts,
+            preexec_fn=hear_interrupts,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

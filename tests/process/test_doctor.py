@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.secured import PASSWORD, UNREACHABLE, SecuredKafka
-from tests.support import NO_BROKER, ROOT, create_topics, read, send
+from tests.support import NO_BROKER, ROOT, create_topics, hear_interrupts, read, send
 
 COMMAND = (sys.executable, "-m", "locust_kafka", "doctor")
 
@@ -149,7 +149,7 @@ def test_an_interrupt_is_clean() -> None:
     """Ctrl-C in the middle of the look: exit code 130 and not a word."""
     process = subprocess.Popen(
         [*COMMAND, "--kafka-bootstrap", NO_BROKER], cwd=ROOT, env=environment(), stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
     maps = Path(f"/proc/{process.pid}/maps")
     while "librdkafka" not in maps.read_text():  # it has begun

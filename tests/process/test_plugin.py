@@ -153,7 +153,7 @@ def test_a_reply_may_be_expected(broker: str, topics: tuple[str, str], waiter: W
     assert summary["balanced"], summary["equations"]
     assert summary["valid"]
     order, nobody = (summary["names"][name]["requests"] for name in ("order", "nobody"))
-    assert order["matched"] > 5
+    assert order["matched"] > 0
     assert order["matched"] + order["timed_out"] == order["registered"]
     assert nobody["timed_out"] == nobody["registered"] > 0
     assert summary["replies"]["foreign"] == summary["replies"]["malformed"] == 0

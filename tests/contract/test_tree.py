@@ -109,6 +109,7 @@ def test_the_wheel_alone_is_enough(tmp_path: Path) -> None:
         "import locust_kafka, pathlib, waiter_service\n"
         "home = pathlib.Path(locust_kafka.__file__).parent\n"
         "print(home, KafkaUser.__name__, (home / 'py.typed').exists(), list((home / 'embedded').glob('*.sha256')) != [])\n"
+        "assert all((home / name).exists() for name in ('report/assets/view.js', 'web/assets/page.html'))\n"
     )
     empty = tmp_path / "empty"
     empty.mkdir()

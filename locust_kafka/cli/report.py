@@ -61,13 +61,13 @@ def _of_summary(path: Path) -> dict[str, Any]:
     file = path / SUMMARY if path.is_dir() else path
     try:
         summary = json.loads(file.read_text("utf-8"))
-        facts, history = summary.pop("run"), summary.pop("history")
+        facts, history, workers = summary.pop("run"), summary.pop("history"), summary.pop("workers", [])
         verdict = str(summary["verdict"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise LogError(f"{file} is no summary of --kafka-report") from error
     return {
         "run": "", "verdict": verdict, "words": "", "refusal": "", "ended": True, "history": history,
-        "summary": summary, "facts": facts,
+        "summary": summary, "facts": facts, "workers": workers,
     }  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Self
 
 from locust_kafka.core.legs import Legs
 
@@ -21,6 +21,9 @@ class Example(NamedTuple):
         trace_id: where to look.
         legs: where its time went; None when it is not known.
         reason: why it failed, in words; empty when it did not.
+        service_ms: what the service itself says of its time, by the reply's `server-timing` header, in its order.
+        request_at: where the request lies, as `topic [partition] at offset`; "" when that is not known.
+        reply_at: the same of the reply.
     """
 
     kind: str
@@ -29,6 +32,24 @@ class Example(NamedTuple):
     trace_id: str
     legs: Legs | None = None
     reason: str = ""
+    service_ms: tuple[tuple[str, float], ...] = ()
+    request_at: str = ""
+    reply_at: str = ""
+
+    @classmethod
+    def from_wire(cls, plain: Sequence[Any]) -> Self:
+        """From a plain tuple of another process.
+
+        Raises:
+            TypeError, ValueError: it is not of that form.
+        """
+        kind, name, latency_ns, trace_id, legs, reason, service_ms, request_at, reply_at = plain
+        texts = [str(text) for text in (kind, name, trace_id, reason, request_at, reply_at)]
+        return cls(
+            texts[0], texts[1], int(latency_ns), texts[2],
+            Legs(*(None if ns is None else int(ns) for ns in legs)) if legs else None, texts[3],
+            tuple((str(what), int(float(ms) * 1e6) / 1e6) for what, ms in service_ms), texts[4], texts[5],
+        )  # fmt: skip
 
 
 class Examples:

@@ -18,6 +18,8 @@ MERGE_S = 30
 """Seconds that stay open: a worker reports every three seconds, and may be late with it."""
 MAX_ROWS = 7200
 """Two hours of seconds; beyond that, neighbours are merged and a row stands for two seconds, then for four."""
+MOST_S = 3600.0
+"""A second that was longer is none."""
 _LEGS = ("schedule", "request", "service", "reply", "send")
 
 
@@ -92,6 +94,7 @@ class Second:
         pending: requests under way at its end.
         users: Kafka users at its end.
         hub_lag_ns: the longest lag of the hub in it.
+        hub_core: the part of one core that the hub's thread took; of several processes the busiest's.
     """
 
     at_s: int
@@ -101,6 +104,7 @@ class Second:
     pending: int = 0
     users: int = 0
     hub_lag_ns: int = 0
+    hub_core: float = 0.0
     _row: Row | None = None
 
     def add(self, other: Second, *, same_time: bool) -> None:
@@ -109,6 +113,7 @@ class Second:
         self.counters.add(other.counters)
         self.e2e.merge(other.e2e)
         self.hub_lag_ns = max(self.hub_lag_ns, other.hub_lag_ns)
+        self.hub_core = max(self.hub_core, other.hub_core)
         if same_time:
             self.length_s = max(self.length_s, other.length_s)
             self.pending += other.pending
@@ -130,7 +135,7 @@ class Second:
         return Row(
             self.at_s, self.length_s, self.users, c.registered, c.matched, c.timed_out, c.undelivered, c.late,
             c.duplicates, self.pending, c.due, c.started, c.dropped, p50, p95, p99, schedule, request, service, reply,
-            ack, self.hub_lag_ns / 1e6,
+            ack, self.hub_lag_ns / 1e6, round(self.hub_core, 3),
         )  # fmt: skip
 
     def e2e_ms(self) -> tuple[float | None, float | None, float | None]:
@@ -146,6 +151,7 @@ class Second:
         return {
             "at_s": self.at_s, "length_s": self.length_s, "counters": counters, "e2e": self.e2e.to_wire(),
             "pending": self.pending, "users": self.users, "hub_lag_ns": self.hub_lag_ns,
+            "hub_core": self.hub_core,
         }  # fmt: skip
 
     @classmethod
@@ -156,9 +162,12 @@ class Second:
             LookupError, TypeError, ValueError: the data is not of that form.
         """
         series = LatencySeries.from_wire(data["e2e"])
+        length_s, hub_core = float(data["length_s"]), float(data["hub_core"])
+        if not (0 < length_s < MOST_S and 0 <= hub_core <= 1):  # neither is what is not a number
+            raise ValueError(f"a second of {length_s} s with {hub_core} of a core")
         return cls(
-            int(data["at_s"]), float(data["length_s"]), Counters(*map(int, data["counters"])), series,
-            int(data["pending"]), int(data["users"]), int(data["hub_lag_ns"]),
+            int(data["at_s"]), length_s, Counters(*map(int, data["counters"])), series,
+            int(data["pending"]), int(data["users"]), int(data["hub_lag_ns"]), hub_core,
         )  # fmt: skip
 
 
@@ -187,6 +196,7 @@ class Row(NamedTuple):
     reply_ms: float | None
     ack_ms: float | None
     hub_lag_ms: float
+    hub_core: float
 
     @property
     def achieved_rate(self) -> float:
@@ -260,7 +270,7 @@ def _both(first: Row, second: Row) -> Row:
     for name, one, other in zip(Row._fields, first, second, strict=True):
         if name in ("at_s", "users", "pending"):
             values[name] = other
-        elif name.endswith("_ms"):
+        elif name.endswith(("_ms", "_core")):
             values[name] = max((value for value in (one, other) if value is not None), default=None)
         else:
             values[name] = (one or 0) + (other or 0)

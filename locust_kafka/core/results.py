@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 from locust_kafka.core.books import Books, Equation, equations
 from locust_kafka.core.examples import Example, Examples
 from locust_kafka.core.health import Health, findings
 from locust_kafka.core.latency import LatencySeries
-from locust_kafka.core.legs import Legs
 from locust_kafka.core.schedule import Counts
 
 LATENCIES = ("e2e_matched", "timed_out", "from_send", "send", "late", "duplicate")
@@ -94,10 +93,13 @@ MAX_NAMES = 1_000
 OTHER_NAMES = "(more names)"
 """Where requests are counted whose names would be too many: a table of ten thousand rows says nothing."""
 
-_PLAIN = (
-    "trace_url", "since", "load_s", "duration_s", "user_s", "open_model", "offered", "all_waited", "clocks",
-    "offset_uncertainty_ns", "leg_count", "legs_unavailable", "of_siblings", "rows_unreported",
+_SUMMED = (
+    "replies_read", "of_siblings", "user_s", "offered", "rows_unreported", "offset_uncertainty_ns", "leg_count",
+    "request_bytes", "reply_bytes",
 )  # fmt: skip
+_FIRST = ("trace_url", "since", "legs_unavailable", "cluster")
+"""Of several processes', the first that is not empty."""
+_PLAIN = (*_SUMMED, *_FIRST, "load_s", "duration_s", "open_model", "all_waited", "clocks")
 """Attributes that travel to the master as they are."""
 
 
@@ -127,6 +129,9 @@ class RunResults:
         health: what the generator has seen of itself.
         bottleneck: sentences that say how the generator could have moved the figures; empty for a good run.
         legs_unavailable: why legs are not known, in words; empty when they are.
+        cluster: its id and brokers, in words; empty while nobody has asked it.
+        request_bytes: payloads of all requests that were registered.
+        reply_bytes: payloads of all replies that were read.
     """
 
     def __init__(self) -> None:
@@ -153,6 +158,8 @@ class RunResults:
         self.legs_unavailable = ""
         self.health = Health()
         self.bottleneck: list[str] = []
+        self.cluster = ""
+        self.request_bytes = self.reply_bytes = 0
 
     def name(self, name: str) -> NameResults:
         """The entry of a request name, made on first use; beyond MAX_NAMES that of OTHER_NAMES."""
@@ -222,8 +229,10 @@ class RunResults:
     def add(self, other: RunResults) -> None:
         """Add another process's results."""
         self.total.add(other.total)
-        self.replies_read += other.replies_read
-        self.of_siblings += other.of_siblings
+        for attribute in _SUMMED:
+            setattr(self, attribute, getattr(self, attribute) + getattr(other, attribute))
+        for attribute in _FIRST:
+            setattr(self, attribute, getattr(self, attribute) or getattr(other, attribute))
         for name, entry in other.names.items():
             self.name(name).add(entry)
         self.arrivals = Counts(*map(sum, zip(self.arrivals, other.arrivals, strict=True)))
@@ -231,20 +240,12 @@ class RunResults:
             self.note(what, times)
         self.invalid.extend(other.invalid)
         self.examples.merge(other.examples.all())
-        self.trace_url = self.trace_url or other.trace_url
-        self.since = self.since or other.since
         self.load_s = max(self.load_s, other.load_s)
         self.duration_s = max(self.duration_s, other.duration_s)
-        self.user_s += other.user_s
         self.open_model = self.open_model or other.open_model
-        self.offered += other.offered
         self.all_waited = self.all_waited and other.all_waited
-        self.rows_unreported += other.rows_unreported
         for broker, clock in other.clocks.items():
             self.clocks[broker] = max(self.clocks.get(broker, clock), clock, key=lambda known: known[1])
-        self.offset_uncertainty_ns += other.offset_uncertainty_ns
-        self.leg_count += other.leg_count
-        self.legs_unavailable = self.legs_unavailable or other.legs_unavailable
         self.health.add(other.health)
         self.bottleneck.extend(other.bottleneck)
 
@@ -262,7 +263,6 @@ class RunResults:
         """
         return {
             "total": self.total.to_dict(),
-            "replies_read": self.replies_read,
             "names": {name: entry.to_wire(latencies=latencies) for name, entry in self.names.items()},
             "arrivals": tuple(self.arrivals),
             "notes": self.notes,
@@ -282,19 +282,13 @@ class RunResults:
         """
         results = cls()
         results.total = Books.from_dict(data["total"])
-        results.replies_read = data["replies_read"]
         results.names = {name: NameResults.from_wire(entry) for name, entry in data["names"].items()}
         results.arrivals = Counts(*data["arrivals"])
         results.notes = dict(data["notes"])
         results.invalid = list(data["invalid"])
         results.health = Health.from_wire(data["health"]) if data["health"] else Health()
         results.bottleneck = list(data["bottleneck"])
-        results.examples.merge(_example(plain) for plain in data["examples"])
+        results.examples.merge(Example.from_wire(plain) for plain in data["examples"])
         for name in _PLAIN:
             setattr(results, name, data[name])
         return results
-
-
-def _example(plain: Sequence[Any]) -> Example:
-    example = Example(*plain)
-    return example._replace(legs=Legs(*example.legs) if example.legs else None)

@@ -5,7 +5,6 @@ Source of the rules: W3C Trace Context level 2, sections 3.2 (traceparent) and 3
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import struct
@@ -24,7 +23,12 @@ _UUID_PARTS = struct.Struct("8s4sx3sx3s12s")
 
 _BLOCK = 4096
 AT_ONCE = 64
-_MOST_METRICS = 20  # of a header that somebody else wrote
+# Of a header that somebody else wrote.
+_MOST_METRICS, _MOST_NAME, _MOST_TIMING = 20, 64, 1024
+# Commas and semicolons within quotes divide nothing.
+_METRIC = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
+_PARAMETER = re.compile(r'(?:[^;"]|"(?:\\.|[^"\\])*")+')
+_DURATION = re.compile(r"\d{1,12}(?:\.\d{0,12})?", re.ASCII)
 
 
 class TraceContext(NamedTuple):
@@ -78,15 +82,21 @@ def root_span_id(trace_id: bytes) -> bytes:
 
 
 def parse_server_timing(header: bytes | None) -> list[tuple[str, float]]:
-    """Names and durations (ms) of a Server-Timing header (W3C Server Timing); metrics without `dur` are left out."""
+    """Names and durations (ms) of a Server-Timing header (W3C Server Timing); metrics without `dur` are left out.
+
+    Somebody else wrote it: of a long one the beginning is read, and what is below 0 or not finite is no duration.
+    """
     found = []
-    for metric in (header or b"").decode("ascii", "replace").split(",")[:_MOST_METRICS]:
-        name, *parameters = (part.strip() for part in metric.split(";"))
+    for metric in _METRIC.findall((header or b"")[:_MOST_TIMING].decode("ascii", "replace"))[:_MOST_METRICS]:
+        if metric.lstrip().startswith(";"):  # without a name
+            continue
+        name, *parameters = (part.strip() for part in _PARAMETER.findall(metric) or [""])
         for parameter in parameters:
             key, _, value = parameter.partition("=")
-            if name and key.strip().lower() == "dur":
-                with contextlib.suppress(ValueError):
-                    found.append((name, float(value.strip().strip('"'))))
+            duration = _DURATION.fullmatch(value.strip().strip('"'))
+            if name and key.strip().lower() == "dur" and duration is not None:
+                found.append((name[:_MOST_NAME], float(duration[0])))
+                break  # of several the first counts
     return found
 
 

@@ -16,7 +16,7 @@ import gevent
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.ended import EndedRequest
-from locust_kafka.core.examples import EXAMPLES_PER_KIND, SLOWEST, Example
+from locust_kafka.core.examples import EXAMPLES_PER_KIND, SLOWEST
 from locust_kafka.core.legs import RecordMetadata
 from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.diagnosis import Diagnosis
@@ -24,6 +24,7 @@ from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.measure import Measure, by_name
 from locust_kafka.exchange.observer import Failure, Guarded, LaterReply, Observer, Rows
 from locust_kafka.exchange.validation import Validators, failure_of
+from locust_kafka.exchange.worth_a_look import of_exchange, of_later
 from locust_kafka.kafka.record import record_metadata
 
 logger = logging.getLogger("locust_kafka")
@@ -85,7 +86,9 @@ class Recorder:
     def took(self, messages: Sequence[Any]) -> None:
         """Replies are about to be judged."""
         self.results.replies_read += len(messages)
-        self._bytes += sum(map(len, messages))
+        size = sum(map(len, messages))
+        self._bytes += size
+        self.results.reply_bytes += size
 
     def ended(self, exchange: Exchange) -> None:
         """An exchange ended in whatever way."""
@@ -152,7 +155,8 @@ class Recorder:
             self.rows.add_failure_note(ended.name, "reply to a request reported undelivered")
         if trace_id:
             kind = f"{verdict.name.lower()} reply"
-            self.results.examples.add(Example(kind, ended.name, latency_ns, trace_id, later.legs))
+            if self.results.examples.wants(kind):
+                self.results.examples.add(of_later(kind, later, trace_id))
 
     def unmatched(self, message: Any, correlation_id: bytes | None) -> None:
         """A reply that belongs to nothing we know."""
@@ -273,15 +277,13 @@ class Recorder:
         visible = [x for x in exchanges if not self.only_kept_examples or x.kept is not None]
         matched = [x for x in visible if x.outcome is _MATCHED and x.intended_ns >= from_ns]
         for x in heapq.nlargest(EXAMPLES_PER_KIND, matched, key=lambda x: x.latency_ns):
-            examples.add(Example(SLOWEST, x.name, x.latency_ns, x.trace_id.decode(), legs_of(x)))
+            if x.latency_ns > examples.slower_than_ns:
+                examples.add(of_exchange(SLOWEST, x, legs_of(x)))
         for x in visible:
             if x.outcome is not None and x.outcome is not _MATCHED:
                 kind = x.outcome.name.lower().replace("_", " ")
                 if examples.wants(kind):
-                    reason = failure_of(x)
-                    examples.add(
-                        Example(kind, x.name, x.latency_ns, x.trace_id.decode(), legs_of(x), str(reason or ""))
-                    )
+                    examples.add(of_exchange(kind, x, legs_of(x), failure_of(x)))
 
 
 def _closed(observer: Observer) -> str:

@@ -46,6 +46,11 @@ class ClusterView:
     partitions: dict[str, dict[int, PartitionState]] = field(default_factory=dict)
     refused: dict[str, BrokerError | None] = field(default_factory=dict)
 
+    @property
+    def words(self) -> str:
+        """Which cluster it is, for people."""
+        return f"{self.cluster_id or 'without an id'}, {self.brokers} broker{'s' if self.brokers != 1 else ''}"
+
     def of(self, topics: Iterable[str]) -> list[Partition]:
         """All partitions of these topics, in order."""
         return [(topic, number) for topic in sorted(topics) for number in sorted(self.partitions.get(topic, ()))]

@@ -13,7 +13,6 @@ from locust.env import Environment
 from locust_kafka.core.checks import Check, Judged, judge
 from locust_kafka.core.history import History, Row
 from locust_kafka.core.results import RunResults
-from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.plugin.classes import kafka_users
 from locust_kafka.plugin.ending import Ending
 from locust_kafka.plugin.facts import at_end, at_start
@@ -66,18 +65,17 @@ class Desk:
         ending.facts = at_start(ending.settings, self._host.options)
         self._progress = Progress(ending.settings, self._history, self._looked_at, self._abort, headless=headless)
 
-    def conclude(self, ending: Ending, results: RunResults, history: History, view: ClusterView | None) -> None:
+    def conclude(self, ending: Ending, results: RunResults, history: History) -> None:
         """A run has ended.
 
         Args:
             ending: its own.
             results: all of them.
             history: its seconds.
-            view: of the cluster, if this process has one.
         """
         if ending is self._host.ending and self._progress is not None:
             self._progress.stop()
-        ending.facts = at_end(ending.facts, view)
+        ending.facts, ending.workers = at_end(ending.facts, results.cluster), self._workers()
         ending.conclude(results, history.rows(), show=not self._host.options.get("headless"))
 
     def results(self) -> RunResults:
@@ -98,6 +96,9 @@ class Desk:
             return self._master.seconds.history
         run = self._host.worker_run()
         return run.sampler.history if run is not None else History()
+
+    def _workers(self) -> list[dict[str, Any]]:
+        return self._master.seconds.table() if self._master is not None else []
 
     def _state(self, results: RunResults) -> str:
         """Where the latest run stands, in words."""
@@ -123,6 +124,7 @@ class Desk:
             _page, results, rows, ending.judged if ended else None, checks, ending.facts,
             run=f"{ending.number}:{history.seconds_per_row}", begun=ending.number > 0, ended=ended,
             words="" if ended else self._state(results), refusal=ending.refusal,
+            workers=ending.workers if ended else self._workers(),
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import libversion
 
@@ -53,6 +54,8 @@ class Ending:
         """The results, when the run has ended."""
         self.facts: dict[str, str] = {}
         """What its report says of it besides its figures, as known at its start."""
+        self.workers: list[dict[str, Any]] = []
+        """How each worker of a distributed run is, as last known."""
         self.judged: list[Judged] = []
         """What its checks came to."""
         path = self.summary_path()
@@ -156,7 +159,7 @@ class Ending:
             (self.summary_path(), lambda: summary.write(results, self.summary_path(), self.judged)),
             (
                 self._report_path(),
-                lambda: folder.write(Path(self._report_path()), results, rows, self.judged, self.facts),
+                lambda: folder.write(Path(self._report_path()), results, rows, self.judged, self.facts, self.workers),
             ),
             (page, lambda: _append(page, verdict.markdown(results, self.judged))),
         ]

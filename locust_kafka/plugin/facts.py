@@ -10,7 +10,6 @@ from typing import Any
 
 from confluent_kafka import libversion
 
-from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.kafka.properties import is_secret, mask
 from locust_kafka.options import OPTIONS
 from locust_kafka.plugin.options import given_options
@@ -45,15 +44,14 @@ def at_start(settings: Settings, options: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def at_end(known: Mapping[str, str], view: ClusterView | None) -> dict[str, str]:
+def at_end(known: Mapping[str, str], cluster: str) -> dict[str, str]:
     """The same with what is known at its end.
 
     Args:
         known: of the start.
-        view: of the cluster; None at a master, which has no Kafka client.
+        cluster: which one it was; "" when nobody reached it.
     """
-    cluster = {} if view is None else {"cluster": f"{view.cluster_id or 'without an id'}, {view.brokers} brokers"}
-    return {**known, "ended": _now(), **cluster}
+    return {**known, "ended": _now(), **({"cluster": cluster} if cluster else {})}
 
 
 def _now() -> str:

@@ -266,6 +266,7 @@ class MasterSide:
         self.set_rate(message.rate)
 
     def _worker_failed(self, worker: str, message: m.Failed) -> None:
+        self.seconds.failures[worker] = message.reason[: m.MAX_WORDS]
         if not self._failed:
             self._failed = True
             kind = RunInvalid if message.invalid else NotReady

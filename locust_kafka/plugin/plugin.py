@@ -19,7 +19,6 @@ from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 from locust_kafka.core.history import History
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
-from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.plugin.classes import kafka_users, settings_for
 from locust_kafka.plugin.compat import listen_first, warn_of_untested
 from locust_kafka.plugin.desk import Desk
@@ -202,18 +201,18 @@ class Plugin:
         if self.master is not None:
             results = self.master.finish()
             if results is not None:
-                self._conclude(ending, results, self.master.seconds.history, None)
+                self._conclude(ending, results, self.master.seconds.history)
             self.master.run_finished()
         elif run is not None and self.worker is not None:
             self.worker.locust_stopped(run)
         elif run is not None:
             run.finish()
             if run.connection is not None:
-                self._conclude(ending, run.results, run.sampler.history, run.connection.view)
+                self._conclude(ending, run.results, run.sampler.history)
 
-    def _conclude(self, ending: Ending, results: RunResults, history: History, view: ClusterView | None) -> None:
+    def _conclude(self, ending: Ending, results: RunResults, history: History) -> None:
         if self._desk is not None:
-            self._desk.conclude(ending, results, history, view)
+            self._desk.conclude(ending, results, history)
 
     def _reset_stats(self, **_kwargs: Any) -> None:
         since = "since the statistics were reset"
@@ -297,4 +296,4 @@ class Plugin:
     def _at_exit(self) -> None:
         if self._run is not None and self._run.is_open:
             self._run.abandon()
-            self._conclude(self.ending, self._run.results, self._run.sampler.history, None)
+            self._conclude(self.ending, self._run.results, self._run.sampler.history)

@@ -208,6 +208,7 @@ class RequestSender:
         self, producer: RequestProducer[Exchange], exchange: Exchange, body: bytes | None, headers: HeaderList
     ) -> None:
         run = self._run
+        run.recorder.results.request_bytes += len(body or b"")
         try:
             while True:
                 try:

@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from hdrh.histogram import HdrHistogram
 
@@ -24,8 +24,9 @@ RATES = ("offered_rate", "achieved_rate")
 
 
 def write(
-    directory: Path, results: RunResults, rows: Sequence[Row], judged: Sequence[Judged], facts: Mapping[str, str]
-) -> None:
+    directory: Path, results: RunResults, rows: Sequence[Row], judged: Sequence[Judged], facts: Mapping[str, str],
+    workers: Sequence[Mapping[str, Any]] = (),
+) -> None:  # fmt: skip
     """Write the files; the folder is made.
 
     Args:
@@ -34,17 +35,18 @@ def write(
         rows: its history.
         judged: its checks.
         facts: settings without secrets, versions, by their names.
+        workers: of a distributed run, each as it was at its end.
 
     Raises:
         OSError: a file cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     whole = {
-        **summary.to_json(results, judged), "run": dict(facts),
+        **summary.to_json(results, judged), "run": dict(facts), "workers": [dict(one) for one in workers],
         "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
     }  # fmt: skip
     (directory / SUMMARY).write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
-    drawn = page.data(results, rows, judged, facts)
+    drawn = page.data(results, rows, judged, facts, workers=workers)
     (directory / REPORT).write_text(html.document(drawn, "Kafka request-reply"), "utf-8")
     junit.write(judged, results, directory / JUNIT)
     with (directory / HISTORY).open("w", encoding="utf-8", newline="") as file:

@@ -9,6 +9,8 @@ import json
 from importlib.resources import files
 from typing import Any
 
+SCRIPTS = ("charts.js", "exchange.js", "view.js")
+"""What draws a run, in the order in which it is read."""
 _START = 'render(JSON.parse(document.getElementById("data").textContent));'
 
 
@@ -24,7 +26,7 @@ def document(page: dict[str, Any], title: str) -> str:
         page: of `page.data`.
         title: its heading.
     """
-    style, script = asset("style.css"), asset("view.js") + _START
+    style, script = asset("style.css"), "".join(map(asset, SCRIPTS)) + _START
     policy = (
         f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; base-uri 'none'; "
         "form-action 'none'"

@@ -22,6 +22,7 @@ def data(
     ended: bool = True,
     words: str = "",
     refusal: str = "",
+    workers: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """One picture of a run.
 
@@ -35,6 +36,7 @@ def data(
         ended: whether these are the last figures.
         words: where the run stands, while it has not ended.
         refusal: why it could not begin; "" when it could.
+        workers: how each worker of a distributed run is, as `plugin.seconds.WorkerSeconds.table` tells it.
     """
     said = verdict.sentence(results, judged) if ended else "The run goes on." if begun else "No run has begun."
     said = "The run could not begin." if refusal else said
@@ -47,4 +49,5 @@ def data(
         "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
         "summary": {**summary.to_json(results, judged, closed=ended), "verdict": said},
         "facts": dict(facts),
+        "workers": [dict(one) for one in workers],
     }

@@ -40,6 +40,7 @@ def to_json(results: RunResults, judged: Sequence[Judged] = (), *, closed: bool 
         "arrivals": results.arrivals._asdict() if results.open_model else None,
         **results.total.to_dict(),
         "replies_of_other_workers": results.of_siblings,
+        "payload_bytes": {"requests": results.request_bytes, "replies": results.reply_bytes},
         **_measured(results, results.whole()),
         "names": {
             name: {**entry.books.to_dict(), **_measured(results, entry)}
@@ -62,6 +63,9 @@ def to_json(results: RunResults, judged: Sequence[Judged] = (), *, closed: bool 
                 "trace_id": example.trace_id,
                 "link": link(results, example.trace_id),
                 "legs_ms": single_legs_ms(example.legs),
+                "service_ms": [[what, ms] for what, ms in example.service_ms],
+                "request_at": example.request_at,
+                "reply_at": example.reply_at,
             }
             for example in results.examples.all()
         ],

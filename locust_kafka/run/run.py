@@ -234,7 +234,7 @@ class Run:
         settings, recorder = self.settings, self.recorder
         open_log(self.spec.log_path, recorder)
         self.connection = connect(settings, self.engine.reply_batches)
-        self.pool.brokers = self.connection.view.brokers
+        self.pool.brokers, recorder.results.cluster = self.connection.view.brokers, self.connection.view.words
         warm_inspect()
         if settings.tuning:
             self._tuning.apply()

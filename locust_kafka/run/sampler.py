@@ -38,12 +38,12 @@ class Sampler:
         self._results, self._users, self._hub_lag_ns = results, users, hub_lag_ns
         self._latencies = LatencySeries()
         self._before = Counters()
-        self._at_s = time.time()
+        self._at_s, self._cpu_s = time.time(), time.thread_time()
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
         """The run is open: sample from now on."""
-        self._at_s = time.time()
+        self._at_s, self._cpu_s = time.time(), time.thread_time()
         self._greenlet = gevent.spawn(self._sample_each_second)
 
     def take_unreported(self) -> list[Second]:
@@ -76,13 +76,14 @@ class Sampler:
 
     def sample(self) -> None:
         """End the present second."""
-        results, now_s = self._results(), time.time()
+        results, now_s, now_cpu_s = self._results(), time.time(), time.thread_time()
+        length_s = max(now_s - self._at_s, 1e-3)
         counters = Counters.of(results)
         second = Second(
-            round(now_s), max(now_s - self._at_s, 1e-3), counters.since(self._before), self._latencies,
-            results.total.pending, self._users(), self._hub_lag_ns(),
+            round(now_s), length_s, counters.since(self._before), self._latencies,
+            results.total.pending, self._users(), self._hub_lag_ns(), min(1.0, (now_cpu_s - self._cpu_s) / length_s),
         )  # fmt: skip
-        self._before, self._at_s, self._latencies = counters, now_s, LatencySeries()
+        self._before, self._at_s, self._cpu_s, self._latencies = counters, now_s, now_cpu_s, LatencySeries()
         self._unreported = [*self._unreported, second][-MAX_UNREPORTED:]
         self.history.add(second)
 

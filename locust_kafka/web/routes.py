@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, redirect, request
 
-from locust_kafka.report.html import asset
+from locust_kafka.report.html import SCRIPTS, asset
 from locust_kafka.web.live import Cached, Snapshot, events
 
 POLICY = (
@@ -17,8 +17,8 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 """No script, style or connection but our own: a request's name cannot become code even if it became markup."""
-_TYPES = {"view.js": "text/javascript", "live.js": "text/javascript", "style.css": "text/css"}
-_SHARED = ("view.js", "style.css")
+_SHARED = (*SCRIPTS, "style.css")
+_TYPES = {**dict.fromkeys((*SCRIPTS, "live.js"), "text/javascript"), "style.css": "text/css"}
 View = TypeVar("View", bound=Callable[..., Any])
 
 

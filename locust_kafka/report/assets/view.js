@@ -1,131 +1,5 @@
 "use strict";
-// Draws a run: charts, tables, findings.  The live page and the report share it.  Text from outside goes through
-// textContent only, so no name, key or header can become markup.
-
-const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 400, HEIGHT = 180, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 22;
-const MAX_POINTS = 600;
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-}
-
-function shape(tag, attributes = {}, text = "") {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.textContent = text;
-  return made;
-}
-
-function figure(value, digits = 3) {
-  if (value === null || value === undefined) return "–";
-  return value.toLocaleString("en", { maximumSignificantDigits: Math.max(digits, String(Math.trunc(Math.abs(value))).length) });
-}
-
-function time(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString("en-GB");
-}
-
-// The columns of the history as objects, and at most MAX_POINTS of them: of neighbours the worst stands.
-function points(history) {
-  const rows = history.rows.map((row) => Object.fromEntries(history.columns.map((name, at) => [name, row[at]])));
-  const step = Math.ceil(rows.length / MAX_POINTS);
-  if (step < 2) return rows;
-  const thinned = [];
-  for (let at = 0; at < rows.length; at += step) {
-    const group = rows.slice(at, at + step), one = { ...group.at(-1) };
-    for (const name of history.columns) {
-      const known = group.map((row) => row[name]).filter((value) => value !== null);
-      if (name.endsWith("_ms")) one[name] = known.length ? Math.max(...known) : null;
-      else if (!["at_s", "users", "pending"].includes(name)) one[name] = known.reduce((sum, value) => sum + value, 0);
-    }
-    thinned.push(one);
-  }
-  return thinned;
-}
-
-function ceiling(value) {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= value);
-}
-
-// One chart.  series: [{label, of: row → number or null}]; stacked: whether they add up.
-function chart(target, rows, { title, hint, unit, series, stacked = false }) {
-  const values = rows.map((row) => series.map(({ of }) => of(row)));
-  const heights = values.map((row) => stacked ? row.reduce((sum, value) => sum + (value ?? 0), 0) : Math.max(0, ...row.filter((v) => v !== null)));
-  const top = ceiling(Math.max(0, ...heights));
-  const first = rows[0]?.at_s ?? 0, last = rows.at(-1)?.at_s ?? 1, span = Math.max(1, last - first);
-  const x = (row) => LEFT + (rows[row].at_s - first) / span * (WIDTH - LEFT - RIGHT);
-  const y = (value) => HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM);
-  const words = series.map(({ label }, at) => {
-    const known = values.map((row) => row[at]).filter((value) => value !== null);
-    return `${label}: now ${figure(values.at(-1)?.[at] ?? null)}, at most ${known.length ? figure(Math.max(...known)) : "–"}`;
-  });
-  const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}, ${unit}. ${words.join("; ")}` });
-  for (const share of [0, 0.5, 1]) {
-    picture.append(shape("line", { class: "rule", x1: LEFT, x2: WIDTH - RIGHT, y1: y(share * top), y2: y(share * top) }));
-    picture.append(shape("text", { x: LEFT - 6, y: y(share * top) + 4, "text-anchor": "end" }, figure(share * top)));
-  }
-  if (rows.length) {
-    picture.append(shape("text", { x: LEFT, y: HEIGHT - 6 }, time(first)));
-    picture.append(shape("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, time(last)));
-  }
-  const floor = rows.map(() => 0);
-  series.forEach((_, at) => {
-    if (stacked) {
-      const upper = values.map((row, index) => floor[index] + (row[at] ?? 0));
-      const edge = upper.map((value, index) => `${x(index)},${y(value)}`);
-      const back = floor.map((value, index) => `${x(index)},${y(value)}`).reverse();
-      if (rows.length > 1) picture.append(shape("polygon", { class: `f${at + 1}`, points: [...edge, ...back].join(" ") }));
-      upper.forEach((value, index) => { floor[index] = value; });
-    } else {
-      let path = "", pen = "M";
-      values.forEach((row, index) => {
-        if (row[at] === null) { pen = "M"; return; }
-        path += `${pen}${x(index).toFixed(1)} ${y(row[at]).toFixed(1)}`;
-        pen = "L";
-      });
-      picture.append(shape("path", { class: `line s${at + 1}`, d: path }));
-    }
-  });
-  const legend = element("ul", { class: "legend" }, ...series.map(({ label }, at) => {
-    const mark = shape("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" });
-    mark.append(shape("rect", { class: `f${at + 1}`, width: 12, height: 12 }));
-    return element("li", {}, mark, label, element("span", {}, ""));
-  }));
-  const card = element("section", { class: "card" }, element("h2", {}, `${title}, ${unit}`), element("p", { class: "hint" }, hint));
-  const holder = element("div", { class: "chart", tabindex: "0", role: "group", "aria-label": `${title}: arrow keys move along time` }, picture);
-  const spoken = element("p", { class: "reader", "aria-live": "polite" });
-  const cursor = shape("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
-  picture.append(cursor);
-  let at = rows.length - 1;
-  const show = (index, aloud) => {
-    if (!rows.length) return;
-    at = Math.max(0, Math.min(rows.length - 1, index));
-    cursor.setAttribute("x1", x(at));
-    cursor.setAttribute("x2", x(at));
-    cursor.setAttribute("visibility", "visible");
-    [...legend.children].forEach((item, n) => { item.lastChild.textContent = ` ${figure(values[at][n])}`; });
-    if (aloud) spoken.textContent = `${time(rows[at].at_s)}: ${series.map(({ label }, n) => `${label} ${figure(values[at][n])}`).join(", ")}`;
-  };
-  holder.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -30, PageDown: 30 }[event.key];
-    if (step) { event.preventDefault(); show(at + step, true); }
-  });
-  picture.addEventListener("pointermove", (event) => {
-    const box = picture.getBoundingClientRect();
-    const wanted = first + ((event.clientX - box.left) / box.width * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT) * span;
-    let near = 0;
-    rows.forEach((row, index) => { if (Math.abs(row.at_s - wanted) < Math.abs(rows[near].at_s - wanted)) near = index; });
-    show(near, false);
-  });
-  card.append(holder, legend, spoken);
-  target.append(card);
-}
+// Draws a run: charts, tables, findings.  The live page and the report share it, and `charts.js` and `exchange.js`.
 
 const perSecond = (name) => (row) => row[name] / row.length_s;
 const plain = (name) => (row) => row[name];
@@ -157,6 +31,10 @@ function charts(target, history) {
     title: "The generator itself", unit: "ms", hint: "The longest lag of its hub in each second: what is late here is not the service's fault.",
     series: [{ label: "hub lag", of: plain("hub_lag_ms") }],
   });
+  chart(target, rows, {
+    title: "Its core", unit: "% of a core", hint: "What the hub's thread takes of its core. Near 100 the generator can do no more: add workers.",
+    series: [{ label: "hub", of: (row) => row.hub_core === undefined ? null : 100 * row.hub_core }],
+  });
 }
 
 function table(caption, head, rows) {
@@ -175,47 +53,6 @@ const STATISTIC_TITLES = STATISTICS.map((name) => name === "p999" ? "p99.9" : na
 
 function statistics(summaries) {
   return Object.entries(summaries).map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one[key]))]);
-}
-
-function waterfall(example) {
-  const legs = example.legs_ms, bars = [];
-  let from = 0;
-  for (const name of ["schedule", "request", "service", "reply"]) {
-    if (legs[name] === undefined || legs[name] === null) continue;
-    bars.push([name, from, legs[name]]);
-    from += legs[name];
-  }
-  if (legs.ack !== undefined && legs.ack !== null) bars.push(["ack", legs.schedule ?? 0, legs.ack]);
-  const span = Math.max(example.latency_ms, from, ...bars.map(([, start, length]) => start + length), 0.001);
-  const picture = shape("svg", { viewBox: `0 0 560 ${bars.length * 26 + 24}`, role: "img", "aria-label": bars.map(([name, start, length]) => `${name} from ${figure(start)} for ${figure(length)} ms`).join("; ") || "no legs are known" });
-  bars.forEach(([name, start, length], at) => {
-    const y = at * 26 + 4;
-    picture.append(shape("text", { x: 0, y: y + 13 }, name));
-    picture.append(shape("rect", { class: `f${at % 5 + 1}`, x: 70 + start / span * 400, y, width: Math.max(1.5, length / span * 400), height: 18 }));
-    picture.append(shape("text", { x: 555, y: y + 13, "text-anchor": "end" }, `${figure(length)} ms`));
-  });
-  picture.append(shape("text", { x: 70, y: bars.length * 26 + 18 }, "0"));
-  picture.append(shape("text", { x: 470, y: bars.length * 26 + 18, "text-anchor": "end" }, `${figure(span)} ms`));
-  return picture;
-}
-
-function openExchange(example) {
-  const close = element("button", { type: "button" }, "Close");
-  const dialog = element("dialog", { "aria-label": `Exchange ${example.trace_id}` },
-    element("h2", {}, `${example.kind}: ${example.name}`),
-    element("p", {}, `${figure(example.latency_ms)} ms${example.reason ? `: ${example.reason}` : ""}`),
-    waterfall(example),
-    element("p", {}, "Trace id ", element("code", {}, example.trace_id)),
-    example.link ? element("p", {}, element("a", { href: safe(example.link), target: "_blank", rel: "noopener noreferrer" }, "Open its trace")) : null,
-    close);
-  close.addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
-}
-
-function safe(link) {
-  return /^https?:\/\//.test(link) ? link : "#";
 }
 
 function examples(summary) {
@@ -250,6 +87,10 @@ function details(target, data) {
   narrow(element("h2", {}, "Replies"), table("One verdict each", ["verdict", "count"], counts(summary.replies)));
   narrow(element("h2", {}, "The books"), table(summary.balanced ? "They balance" : "THEY DO NOT BALANCE", ["equation", ""], summary.equations.map((law) =>
     [law.text, element("span", { class: law.holds ? "good-text" : "bad-text" }, law.holds ? "holds" : "broken")])));
+  if (data.workers.length) {
+    wide(element("h2", {}, "Workers"), table("As of the last report of each", ["worker", "state", "Kafka users", "requests/s", "pending", "hub, % of a core", "hub lag, ms", "reported, s ago", "said"],
+      data.workers.map((one) => [one.name, one.state, figure(one.users), figure(one.rate), figure(one.pending, 15), figure(100 * one.hub_core), figure(one.hub_lag_ms), figure(one.reported_s, 2), one.failure])));
+  }
   const names = Object.entries(summary.names);
   if (names.length > 1) {
     wide(element("h2", {}, "By request name"), table("e2e, ms", ["name", ...STATISTIC_TITLES], names.map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one.latency_ms.e2e[key]))])));

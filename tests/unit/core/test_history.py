@@ -32,6 +32,7 @@ def series(values: list[int]) -> LatencySeries:
 SECONDS = st.builds(
     Second, at_s=st.integers(100, 160), length_s=st.floats(0.5, 3), counters=COUNTERS, e2e=LATENCIES.map(series),
     pending=st.integers(0, 9), users=st.integers(0, 9), hub_lag_ns=st.integers(0, 10**8),
+    hub_core=st.floats(0, 1),
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def a_run(seed: int, seconds: int = 40, factor: float = 1.0, noise: float = 0.15
         drift = 0.7 * drift + draw.gauss(0, noise)
         p50 = factor * 20 * max(0.2, 1 + drift)
         rows.append(Row(at_s, 1.0, 1, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, p50, 2 * p50, 4 * p50 * (1 + draw.random()),
-                        None, None, None, None, None, 0.0))  # fmt: skip
+                        None, None, None, None, None, 0.0, 0.5))  # fmt: skip
     return rows
 
 

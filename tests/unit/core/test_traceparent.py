@@ -98,3 +98,31 @@ def test_server_timing_is_read_as_the_w3c_writes_it() -> None:
     ]  # fmt: skip
     assert parse_server_timing(None) == []
     assert parse_server_timing(b"\xff;dur=1") == [("\ufffd", 1.0)]
+    assert parse_server_timing(b'db;desc="a,b;dur=7";dur=2;dur=9, "odd;dur=1') == [("db", 2.0), ("odd", 1.0)]
+    for odd in (b"nan", b"inf", b"-1", b"1e999", b"1_0", b"9" * 20, "٣".encode()):
+        assert parse_server_timing(b"a;dur=" + odd) == [], odd
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.floats(0, 1e6).map(lambda ms: round(ms, 3)),
+            st.text(st.characters(codec="ascii", exclude_characters='"\\'), max_size=9),
+        ),
+        max_size=12,
+    )
+)  # fmt: skip
+def test_what_a_service_says_of_its_time_is_read_back(metrics: list[tuple[str, float, str]]) -> None:
+    """Whatever stands in the quoted descriptions, names and durations come back in their order."""
+    header = ", ".join(f'{name};desc="{words}";dur={ms:.3f}' for name, ms, words in metrics)
+    found = parse_server_timing(header.encode())
+    assert found == [(name, ms) for name, ms, _words in metrics][: len(found)]
+    assert len(found) == len(metrics) or len(header) > 1024
+
+
+@given(st.binary(max_size=3000) | st.text('",;=\\dur 19', max_size=1500).map(str.encode))
+def test_no_header_is_more_than_a_bounded_list_of_durations(header: bytes) -> None:
+    """Whatever a service wrote: at most twenty short names, each with a finite duration that is not negative."""
+    found = parse_server_timing(header)
+    assert len(found) <= 20
+    assert all(0 < len(name) <= 64 and 0 <= ms < 1e12 for name, ms in found)

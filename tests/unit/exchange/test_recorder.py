@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from typing import Any
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.examples import Example
 from locust_kafka.core.legs import MS
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.observer import LaterReply
 from locust_kafka.exchange.recorder import AGGREGATE_AT, AGGREGATE_BYTES, Recorder
-from tests.unit.records import CountedRows, Watcher
+from locust_kafka.exchange.worth_a_look import of_exchange
+from tests.unit.records import CountedRows, Record, Watcher
 from tests.unit.runs import PLANS, Planned, acknowledge, end, exchange_of, played, reply_later
 
 CALLS = ("ended", "complete", "later_reply", "flush", "reset", "close")
@@ -218,3 +221,18 @@ def test_a_row_is_nobodys_when_the_run_was_cut_short() -> None:
     assert recorder.rows.rows == []
     assert results.total.outcomes[Outcome.UNFINISHED] == 1
     assert results.balanced(closed=True)
+
+
+def test_an_example_keeps_what_its_timeline_needs() -> None:
+    """Where request and reply lie, and what the reply says of the service's time, outlive the exchange."""
+    recorder = recorder_with()
+    exchange = exchange_of(1, PLAN)
+    reply = Record(headers=[("server-timing", b"queue;dur=1.5, wait;dur=7"), ("x", None)])
+    exchange.delivery, exchange.reply = Record("requests"), reply
+    example = of_exchange("slowest", exchange, recorder.measure.legs_of(exchange))
+    assert example.service_ms == (("queue", 1.5), ("wait", 7.0))
+    assert (example.request_at, example.reply_at) == ("requests [0] at 0", "replies [0] at 0")
+    assert Example.from_wire(json.loads(json.dumps(example))) == example
+    lost = exchange_of(2, PLAN._replace(outcome=Outcome.TIMED_OUT, ack_ns=0))
+    silent = of_exchange("timed out", lost, recorder.measure.legs_of(lost), "no reply")
+    assert (silent.service_ms, silent.request_at, silent.reply_at, silent.reason) == ((), "", "", "no reply")

@@ -140,9 +140,9 @@ class StubMaster:
         kind = message.type if isinstance(message, m.Message) else type
         self._handlers[kind](environment=self.environment, msg=SimpleNamespace(data=data, node_id=worker))
 
-    def hear_report(self, worker: str, data: dict[str, Any]) -> None:
+    def hear_report(self, worker: str, data: dict[str, Any], type: str = m.Report.type) -> None:
         """One of Locust's own reports arrives, with ours in it."""
-        self.environment.events.worker_report.fire(client_id=worker, data={m.Report.type: data})
+        self.environment.events.worker_report.fire(client_id=worker, data={type: data})
 
     def sent_to(self, worker: str, kind: type[m.Message]) -> list[Any]:
         return [kind.from_wire(data) for _at, to, type_, data in self.sent if to == worker and type_ == kind.type]

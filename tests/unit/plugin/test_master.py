@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.core.history import Counters, Second
 from locust_kafka.core.results import RunResults
 from locust_kafka.core.schedule import Stage
 from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid
@@ -564,3 +566,27 @@ def test_a_stop_without_a_run_gives_nothing(clock: Clock) -> None:
     side = MasterSide(StubMaster(clock), lambda _error: None)  # type: ignore[arg-type]
     assert side.finish() is None
     assert not side.run_id
+
+
+def test_the_table_of_workers_says_how_each_is(master: Master) -> None:
+    """Rate, pending and core of its last second, why it failed, and whether it is gone; another run's is passed over."""
+    for worker in ("w1", "w2"):
+        master.runner.join(worker)
+    second = Second(100, 2.0, Counters(registered=50), pending=3, users=7, hub_lag_ns=4_000_000, hub_core=0.25)
+    wire = m.Seconds(master.run, [replace(second, at_s=99, pending=9).to_wire(), second.to_wire()]).to_wire()
+    master.runner.hear_report("w1", wire, m.Seconds.type)
+    master.runner.hear_report("w2", {**wire, "run": "another"}, m.Seconds.type)
+    master.runner.hear("w2", m.Failed(master.run, "no such topic", invalid=False).to_wire(), m.Failed.type)
+    one, two = master.side.seconds.table()
+    assert one["reported_s"] >= 0
+    assert {**one, "reported_s": 0} == {
+        "name": "w1", "state": "running", "users": 7, "rate": 25.0, "pending": 3, "hub_core": 0.25, "hub_lag_ms": 4.0,
+        "reported_s": 0, "failure": "",
+    }  # fmt: skip
+    assert (two["rate"], two["reported_s"], two["failure"]) == (0.0, None, "no such topic")
+    del master.runner.clients["w1"]
+    assert [row["state"] for row in master.side.seconds.table()] == ["gone", "running"]
+    master.side.finish()
+    master.side.run_finished()
+    master.begin()
+    assert all(row["reported_s"] is None and not row["failure"] for row in master.side.seconds.table())

@@ -162,8 +162,9 @@ def free_port() -> int:
     return port
 
 
-def http_post(url: str, form: Sequence[tuple[str, object]]) -> None:
-    urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=60).read()
+def http_post(url: str, form: Sequence[tuple[str, object]]) -> bytes:
+    body: bytes = urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=60).read()
+    return body
 
 
 def await_answer(url: str, timeout_s: float = 30) -> bytes:

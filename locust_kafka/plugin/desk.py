@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,14 +13,17 @@ from locust.env import Environment
 from locust_kafka.core.checks import Check, Judged, judge
 from locust_kafka.core.history import History, Row
 from locust_kafka.core.results import RunResults
-from locust_kafka.plugin.classes import kafka_users
+from locust_kafka.errors import SettingsError
+from locust_kafka.plugin.classes import kafka_users, settings_for
 from locust_kafka.plugin.ending import Ending
 from locust_kafka.plugin.facts import at_end, at_start
 from locust_kafka.plugin.master import MasterSide
+from locust_kafka.plugin.options import LocustOptions
 from locust_kafka.plugin.progress import Progress
 from locust_kafka.report import page
 from locust_kafka.run.run import Run
 from locust_kafka.run.spec import State
+from locust_kafka.web.form import guard_form
 from locust_kafka.web.routes import add_page
 from locust_kafka.web.tab import add_tab
 
@@ -46,19 +49,24 @@ class Desk:
     Args:
         environment: Locust's.
         host: the plugin.
+        options: Locust's options, by which a start form is judged.
         master: at a master; None in a local process.
     """
 
-    def __init__(self, environment: Environment, host: Host, master: MasterSide | None) -> None:
-        self._environment, self._host, self._master = environment, host, master
+    def __init__(self, environment: Environment, host: Host, options: LocustOptions, master: MasterSide | None) -> None:
+        self._environment, self._host, self._options, self._master = environment, host, options, master
         self._progress: Progress | None = None
+        self._refusal = ""
+        """Why the start form was refused last; "" when a run has begun since."""
         if environment.web_ui is not None and hasattr(environment.web_ui, "app"):
             classes = environment.user_classes
             add_page(environment.web_ui, self._snapshot)
+            guard_form(environment.web_ui, self._refused)
             add_tab(environment.web_ui, self._looked_at, needs_host=len(kafka_users(classes)) < len(classes))
 
     def begin(self) -> None:
         """A run begins."""
+        self._refusal = ""
         if self._progress is not None:
             self._progress.stop()
         ending, headless = self._host.ending, bool(self._host.options.get("headless"))
@@ -97,6 +105,17 @@ class Desk:
         run = self._host.worker_run()
         return run.sampler.history if run is not None else History()
 
+    def _refused(self, form: Mapping[str, str]) -> str:
+        self._refusal = ""
+        try:
+            settings_for(self._options.tried(form), kafka_users(self._environment.user_classes))
+        except SettingsError as error:
+            logger.error("the start form is refused: %s", error)
+            if self._host.ending.concluded is not None or not self._host.ending.number:  # else a run goes on
+                self._refusal = f"the start form is refused: {error}"
+            return str(error)
+        return ""
+
     def _workers(self) -> list[dict[str, Any]]:
         return self._master.seconds.table() if self._master is not None else []
 
@@ -123,7 +142,7 @@ class Desk:
         return partial(
             _page, results, rows, ending.judged if ended else None, checks, ending.facts,
             run=f"{ending.number}:{history.seconds_per_row}", begun=ending.number > 0, ended=ended,
-            words="" if ended else self._state(results), refusal=ending.refusal,
+            words="" if ended else self._state(results), refusal=self._refusal or ending.refusal,
             workers=ending.workers if ended else self._workers(),
         )  # fmt: skip
 

@@ -110,6 +110,25 @@ class LocustOptions:
                 options[dest] = value if given or not self._is_master else None
         return load_settings(options)
 
+    def tried(self, form: Mapping[str, str]) -> Settings:
+        """The settings that would hold with what a form in the browser sends; nothing changes.
+
+        Raises:
+            SettingsError: as `load_settings`, and for what only the command line decides.
+        """
+        tried = {**self.values, **{dest: value for dest, value in self._frozen.items() if not self.is_worker}}
+        for option in OPTIONS:
+            value = form.get(option.dest)
+            if value is None:
+                continue
+            if option.frozen and value != str(self._frozen[option.dest] or ""):
+                raise SettingsError(
+                    f"{option.flag} cannot be set in the browser: give it on the command line and start Locust again"
+                )
+            if not option.frozen:
+                tried[option.dest] = value
+        return load_settings(tried)
+
 
 def warn_of_kubernetes() -> None:
     """Say which variables were passed over."""

@@ -65,7 +65,7 @@ class Plugin:
         self.master = MasterSide(runner, self._not_started) if isinstance(runner, MasterRunner) else None
         self.worker = WorkerSide(runner, self) if isinstance(runner, WorkerRunner) else None
         self._task_errors = TaskErrors(environment, self.worker_run)
-        self._desk = None if self.worker is not None else Desk(environment, self, self.master)
+        self._desk = None if self.worker is not None else Desk(environment, self, self._options, self.master)
         events = environment.events
         events.test_start.add_listener(self._test_start)
         events.test_stopping.add_listener(self._test_stopping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import sys
@@ -118,8 +119,12 @@ def test_runs_follow_one_another(broker: str, topics: tuple[str, str], waiter: W
         stopping = threading.Thread(target=http_post, args=(f"{url}/stop", []))  # answers when the drain is over
         stopping.start()
         run.await_line("draining:")
-        # A POST can set any option: paths stay those of the command line, refused values are told.
-        http_post(f"{url}/swarm", [*start, ("kafka_summary", tmp_path / "other.json")])
+        for dest, value in (("kafka_summary", tmp_path / "other.json"), ("kafka_config", "/etc/passwd")):
+            answer = json.loads(http_post(f"{url}/swarm", [*start, (dest, value)]))
+            assert answer["success"] is False
+            assert "cannot be set in the browser" in answer["message"]
+            assert str(value) not in answer["message"]
+        http_post(f"{url}/swarm", start)
         stopping.join()
         run.await_line(SPAWNED, times=2)
         time.sleep(2)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 
 from locust_kafka.cli.doctor.arguments import add_arguments
+from locust_kafka.cli.watch import add_arguments as watch_arguments
 from locust_kafka.embedded import EmbeddedKafka, EmbeddedKafkaError
 from locust_kafka.options import OPTIONS
 
@@ -32,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "doctor", help="look at a cluster and this machine before a load test", allow_abbrev=False
     )  # fmt: skip
     add_arguments(doctor)
+    watch = commands.add_parser(
+        "watch", help="measure requests and replies that others send; it produces nothing", allow_abbrev=False
+    )  # fmt: skip
+    watch_arguments(watch)
     report = commands.add_parser("report", help="make a report again from what runs have left, also of several runs")
     report.add_argument("paths", nargs="+", metavar="PATH", help="folders of --kafka-report, or exchange logs")
     report.add_argument("--out", default="report.html", help="where it goes [report.html]")
@@ -48,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from locust_kafka.cli.doctor.examine import run_doctor
 
             sys.exit(run_doctor(chosen))
+        elif chosen.command == "watch":
+            _watch(chosen)
         elif chosen.command == "report":
             from locust_kafka.cli.report import run_report
 
@@ -64,6 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"locust-kafka: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _watch(chosen: argparse.Namespace) -> None:
+    from locust_kafka.cli.watch import run_watch
+
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    sys.exit(run_watch(chosen, stopping))
 
 
 def _options() -> None:

@@ -15,7 +15,7 @@ TOP = {"errors", "gates", "options", "paths", "settings"}
 # A room → the rooms it may import besides itself and the files at the top.
 ARROWS = {
     "plugin": {"web", "run", "telemetry", "report", "exchange", "kafka", "hub", "core"},
-    "cli": {"telemetry", "report", "kafka", "embedded", "core"},
+    "cli": {"telemetry", "report", "exchange", "kafka", "embedded", "core"},
     "run": {"telemetry", "report", "exchange", "kafka", "hub", "core"},
     "web": {"report", "core"},
     "telemetry": {"exchange", "kafka", "hub", "core"},

@@ -7,31 +7,23 @@ import os
 import re
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from locust_kafka.cli.doctor.facts import Plan, Version
+from locust_kafka.cli.given import add_options, given_settings
 from locust_kafka.errors import SettingsError
 from locust_kafka.kafka.config import gives_up_idempotence
-from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
-from locust_kafka.options import OPTIONS
-from locust_kafka.settings import Given, Settings, parse
+from locust_kafka.settings import Settings
 
 FLAGS = ("bootstrap", "config", "request-topic", "reply-topic", "reply-timeout", "rate")
 """The plugin's options that name a cluster, its topics and the load; of the others the variables are read."""
 MOST_USERS, MOST_WORKERS = 10_000_000, 10_000
 _DEFAULT_MESSAGE_BYTES = 1_000_000  # librdkafka's
-_KUBERNETES = re.compile(r"(tcp|udp|sctp)://\S+")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Put the doctor's options into its parser."""
-    for option in OPTIONS:
-        if option.name in FLAGS:
-            parser.add_argument(
-                option.flag, metavar=option.metavar,
-                help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
-            )  # fmt: skip
+    add_options(parser, FLAGS)
     parser.add_argument("--users", metavar="N", help="how many users there will be (Locust's -u)")
     parser.add_argument("--workers", metavar="N", help="how many processes will make the load [1]")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
@@ -50,14 +42,7 @@ def read_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tup
     """
     users = _count(chosen.users, "--users", MOST_USERS)
     workers = _count(chosen.workers, "--workers", MOST_WORKERS) or 1
-    given, notes = _given(chosen, environ)
-    path = str(given["kafka_config"].value).strip() if "kafka_config" in given else ""
-    properties = _read(path, given["kafka_config"].source, environ) if path else Properties({}, {}, ())
-    settings = parse(given, properties.values, properties.lines)
-    try:
-        settings.bootstrap.encode()
-    except UnicodeEncodeError:
-        raise SettingsError(f"{settings.bootstrap_source} {settings.bootstrap!r} is no text in UTF-8") from None
+    settings, notes = given_settings(chosen, environ)
     producer = settings.client_config("producer")
     acks = str(producer.get("acks", "all"))
     plan = Plan(
@@ -73,7 +58,7 @@ def read_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tup
         message_max_bytes=_whole(producer.get("message.max.bytes")) or _DEFAULT_MESSAGE_BYTES,
         acks="all" if acks == "-1" else acks,
         not_idempotent=_not_idempotent(producer),
-        notes=(*notes, *properties.notes),
+        notes=tuple(notes),
     )
     return settings, plan
 
@@ -103,34 +88,6 @@ def _installed(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
-
-
-def _given(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tuple[dict[str, Given], list[str]]:
-    """What somebody gave, with its source, and which variables were passed over."""
-    given, notes = {}, []
-    for option in OPTIONS:
-        flag, variable = getattr(chosen, option.dest, None), environ.get(option.env)
-        if flag is not None:
-            given[option.dest] = Given(flag, option.flag)
-        elif variable is not None and _KUBERNETES.fullmatch(variable):
-            notes.append(
-                f"the variable {option.env} is passed over: its value looks like one that Kubernetes makes for a "
-                f"service; give the service another name, or use {option.flag}"
-            )
-        elif variable is not None:
-            given[option.dest] = Given(variable, option.env)
-    return given, notes
-
-
-def _read(path: str, source: str, environ: Mapping[str, str]) -> Properties:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{source} {path!r} cannot be read: {error.strerror}") from error
-    try:
-        return read_properties(data, environ, path)
-    except PropertiesError as refused:
-        raise SettingsError(str(refused)) from None
 
 
 def _count(text: str | None, flag: str, most: int) -> int | None:

@@ -1,0 +1,79 @@
+"""The plugin's options on a command line of our own, by the plugin's own rules."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from locust_kafka.errors import SettingsError
+from locust_kafka.gates import SEPARATOR
+from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
+from locust_kafka.options import OPTIONS
+from locust_kafka.settings import Given, Settings, parse
+
+_KUBERNETES = re.compile(r"(tcp|udp|sctp)://\S+")
+
+
+def add_options(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
+    """Put these of the plugin's options into a parser.
+
+    Args:
+        parser: of a command.
+        names: of the options, without `--kafka-`.
+    """
+    for option in OPTIONS:
+        if option.name in names:
+            parser.add_argument(
+                option.flag, metavar=option.metavar, action="append" if option.repeated else "store",
+                help=f"{option.help} [{option.default or 'none'}]".replace("%", "%%"),
+            )  # fmt: skip
+
+
+def given_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """The settings of a run that would be given these, and what was passed over: flag, variable, file, default.
+
+    Args:
+        chosen: the parsed command line.
+        environ: the environment's variables.
+
+    Raises:
+        SettingsError: an option, a variable or a line of the file was refused.
+    """
+    given, notes = _given(chosen, environ)
+    path = str(given["kafka_config"].value).strip() if "kafka_config" in given else ""
+    properties = _read(path, given["kafka_config"].source, environ) if path else Properties({}, {}, ())
+    settings = parse(given, properties.values, properties.lines)
+    try:
+        settings.bootstrap.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(f"{settings.bootstrap_source} {settings.bootstrap!r} is no text in UTF-8") from None
+    return settings, [*notes, *properties.notes]
+
+
+def _given(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tuple[dict[str, Given], list[str]]:
+    given, notes = {}, []
+    for option in OPTIONS:
+        flag, variable = getattr(chosen, option.dest, None), environ.get(option.env)
+        if flag is not None:
+            given[option.dest] = Given(SEPARATOR.join(flag) if option.repeated else flag, option.flag)
+        elif variable is not None and _KUBERNETES.fullmatch(variable):
+            notes.append(
+                f"the variable {option.env} is passed over: its value looks like one that Kubernetes makes for a "
+                f"service; give the service another name, or use {option.flag}"
+            )
+        elif variable is not None:
+            given[option.dest] = Given(variable, option.env)
+    return given, notes
+
+
+def _read(path: str, source: str, environ: Mapping[str, str]) -> Properties:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{source} {path!r} cannot be read: {error.strerror}") from error
+    try:
+        return read_properties(data, environ, path)
+    except PropertiesError as refused:
+        raise SettingsError(str(refused)) from None

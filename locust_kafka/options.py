@@ -58,6 +58,7 @@ OPTIONS = (
     Option("request-topic", "Waiter-Requests", "TOPIC", "topic the requests go to"),
     Option("reply-topic", "Waiter-Responses", "TOPIC", "topic the replies are read from"),
     Option("reply-timeout", "10", "SECONDS", "how long a reply may take; a request can have its own"),
+    Option("ready-timeout", "8", "SECONDS", "how long to wait for brokers at the start; above 8, for topics as well"),
     Option("settle", "2", "SECONDS", "how long to listen on for late and duplicate replies at the end"),
     Option("warmup", "0", "SECONDS", "leave requests of the first seconds out of the latency figures"),
     Option("rate", "", "RATE", "open model: arrivals per second in total, 100:2000/60s for a ramp"),

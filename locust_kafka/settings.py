@@ -45,6 +45,7 @@ class Settings:
     request_topic: str
     reply_topic: str
     reply_timeout_s: float
+    ready_timeout_s: float
     settle_s: float
     warmup_s: float
     rate: tuple[Stage, ...] | None
@@ -116,6 +117,7 @@ def parse(
         request_topic=request_topic,
         reply_topic=reply_topic,
         reply_timeout_s=timeout_s,
+        ready_timeout_s=number(*get("kafka_ready_timeout"), 0.1, 3600),
         settle_s=number(*get("kafka_settle"), 0, 3600),
         warmup_s=number(*get("kafka_warmup"), 0, 86400),
         rate=rate(*get("kafka_rate")) if text(get("kafka_rate")) else None,

@@ -38,10 +38,10 @@ def hear_interrupts() -> None:
 class Process:
     """A child whose output is gathered; ended at the latest when the block ends."""
 
-    def __init__(self, command: list[str], **environment: str) -> None:
+    def __init__(self, command: list[str], directory: Path = ROOT, **environment: str) -> None:
         self.lines: list[str] = []
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=directory,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment}, start_new_session=True,
             preexec_fn=hear_interrupts,
         )  # fmt: skip

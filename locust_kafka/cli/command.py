@@ -7,21 +7,33 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from locust_kafka.cli.doctor.arguments import add_arguments
+from locust_kafka.cli.doctor.arguments import add_arguments as doctor_arguments
 from locust_kafka.cli.watch import add_arguments as watch_arguments
-from locust_kafka.embedded import EmbeddedKafka, EmbeddedKafkaError
+from locust_kafka.embedded import EmbeddedKafkaError
 from locust_kafka.options import OPTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse and run; exits 1 with a sentence when something is missing, 2 for a refused option."""
+    chosen = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    try:
+        sys.exit(_COMMANDS[chosen.command](chosen))
+    except EmbeddedKafkaError as error:
+        sys.exit(f"locust-kafka: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="locust-kafka", description="Companions of the Locust plugin locust_kafka.")
     commands = parser.add_subparsers(dest="command", required=True)
     broker = commands.add_parser("broker", help="run a real Apache Kafka in the foreground; its data goes with it")
     broker.add_argument("--port", type=int, default=9092, help="of the first broker; 0 takes a free one [9092]")
     broker.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="how many [1]")
+    broker.add_argument("--detach", action="store_true", help="return when it is up, and leave it running")
     demo = commands.add_parser("demo", help="Kafka, the waiter and Locust together, with the result explained")
     demo.add_argument("--locustfile", required=True, help="such as locustfiles/closed.py")
     demo.add_argument("--seconds", type=int, default=60, help="how long the load lasts [60]")
@@ -32,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     doctor = commands.add_parser(
         "doctor", help="look at a cluster and this machine before a load test", allow_abbrev=False
     )  # fmt: skip
-    add_arguments(doctor)
+    doctor_arguments(doctor)
     watch = commands.add_parser(
         "watch", help="measure requests and replies that others send; it produces nothing", allow_abbrev=False
     )  # fmt: skip
@@ -42,63 +54,62 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report.add_argument("--out", default="report.html", help="where it goes [report.html]")
     report.add_argument("--reply-timeout", type=float, help="seconds at which the timeouts of exchange logs count")
     commands.add_parser("options", help="explain the --kafka-… options (locust --help does not load the locustfile)")
-    chosen = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
-    try:
-        if chosen.command == "broker":
-            _broker(chosen.brokers, chosen.port)
-        elif chosen.command == "options":
-            _options()
-        elif chosen.command == "doctor":
-            from locust_kafka.cli.doctor.examine import run_doctor
-
-            sys.exit(run_doctor(chosen))
-        elif chosen.command == "watch":
-            _watch(chosen)
-        elif chosen.command == "report":
-            from locust_kafka.cli.report import run_report
-
-            sys.exit(run_report(chosen.paths, chosen.out, chosen.reply_timeout))
-        elif chosen.command == "batching":
-            from locust_kafka.cli.batching import run_lesson
-
-            sys.exit(run_lesson(chosen.locustfile, chosen.picture))
-        else:
-            from locust_kafka.cli.demo import run_demo
-
-            sys.exit(run_demo(chosen.locustfile, chosen.seconds, web=chosen.web))
-    except EmbeddedKafkaError as error:
-        sys.exit(f"locust-kafka: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    return parser
 
 
-def _watch(chosen: argparse.Namespace) -> None:
+# Each imports what it needs when it is asked for: `locust-kafka options` need not wait for everything else.
+
+
+def _broker(chosen: argparse.Namespace) -> int:
+    from locust_kafka.cli import broker
+
+    return (broker.detach if chosen.detach else broker.run)(chosen.brokers, chosen.port)
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from locust_kafka.cli.demo import run_demo
+
+    return run_demo(chosen.locustfile, chosen.seconds, web=chosen.web)
+
+
+def _batching(chosen: argparse.Namespace) -> int:
+    from locust_kafka.cli.batching import run_lesson
+
+    return run_lesson(chosen.locustfile, chosen.picture)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from locust_kafka.cli.doctor.examine import run_doctor
+
+    return run_doctor(chosen)
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    from locust_kafka.cli.report import run_report
+
+    return run_report(chosen.paths, chosen.out, chosen.reply_timeout)
+
+
+def _watch(chosen: argparse.Namespace) -> int:
     from locust_kafka.cli.watch import run_watch
 
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stopping.set())
-    sys.exit(run_watch(chosen, stopping))
+    return run_watch(chosen, stopping)
 
 
-def _options() -> None:
+def _options(_chosen: argparse.Namespace) -> int:
     try:
         for option in OPTIONS:
             print(f"{option.flag} {option.metavar}  ({option.env})\n    {option.help} [{option.default or 'none'}]")
         sys.stdout.flush()
     except BrokenPipeError:  # `locust-kafka options | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
-def _broker(brokers: int, port: int) -> None:
-    if not 0 <= port <= 65535:
-        raise EmbeddedKafkaError(f"--port {port} is refused: give a number from 0 to 65535")
-    with EmbeddedKafka(brokers, port=port) as kafka:
-        print(kafka.bootstrap, flush=True)
-        print("Apache Kafka is up; Ctrl-C ends it and removes its data.", file=sys.stderr)
-        try:
-            while not threading.Event().wait(0.5):
-                kafka.check()
-        except KeyboardInterrupt:
-            return
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "broker": _broker, "demo": _demo, "batching": _batching, "doctor": _doctor, "watch": _watch, "report": _report,
+    "options": _options,
+}  # fmt: skip

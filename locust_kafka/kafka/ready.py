@@ -19,10 +19,10 @@ from locust_kafka.kafka.config import probe_config
 from locust_kafka.kafka.consumer import Partition
 from locust_kafka.settings import Settings
 
-READY_TIMEOUT_S = 8.0
-"""A broker may still be starting: it is asked for so long."""
+USUAL_S = 8.0
+"""A broker may still be starting.  Who gives it longer than this waits for topics that are made meanwhile as well."""
 DECIDED_S = 2.0
-"""A topic that is missing, or a broker that refuses us, is believed after so long: topics take a moment to appear."""
+"""Else a topic that is missing, or a broker that refuses us, is believed after so long."""
 PROBE_S = 8.0
 ASK_S = 1.0
 """For one question: what librdkafka says of its connections is looked at in between."""
@@ -31,6 +31,10 @@ _AUTHORIZATION = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }  # fmt: skip
+
+
+class _Silent(NotReady):
+    """Topics are there, and nobody says where they end."""
 
 
 def await_ready(settings: Settings, cluster: Cluster) -> tuple[ClusterView, dict[Partition, int]]:
@@ -43,29 +47,35 @@ def await_ready(settings: Settings, cluster: Cluster) -> tuple[ClusterView, dict
     Raises:
         NotReady: in a sentence, with the remedy.
     """
-    began = time.monotonic()
+    began, ready_s = time.monotonic(), settings.ready_timeout_s
+    decided_s = ready_s if ready_s > USUAL_S else min(DECIDED_S, ready_s)
     while True:
         waited_s = time.monotonic() - began
         try:
             view = cluster.look(settings.request_topics | settings.reply_topics, ASK_S)
         except KafkaException as error:
             refused = is_decided(list(cluster.errors))
-            if waited_s > (DECIDED_S if refused else READY_TIMEOUT_S):
+            if waited_s > (DECIDED_S if refused else ready_s):
                 raise NotReady(_unconnected(settings, cluster, error, waited_s, answered=False)) from error
             cluster.serve()
             continue
-        problem = _problem(settings, cluster, view, waited_s)
+        problem = _problem(settings, cluster, view, asking=waited_s > decided_s)
         if problem is None:
-            return view, _readable(settings, cluster, view, began)
-        if waited_s > (READY_TIMEOUT_S if view.leaderless() and not view.refused else DECIDED_S):
+            try:
+                return view, _readable(settings, cluster, view, began)
+            except _Silent:  # a topic that was made a moment ago may have no leader yet
+                if waited_s > decided_s:
+                    raise
+                continue
+        if waited_s > (ready_s if view.leaderless() and not view.refused else decided_s):
             raise NotReady(problem)
         cluster.serve()
 
 
-def _problem(settings: Settings, cluster: Cluster, view: ClusterView, waited_s: float) -> str | None:
-    """What is missing, in a sentence."""
+def _problem(settings: Settings, cluster: Cluster, view: ClusterView, *, asking: bool) -> str | None:
+    """What is missing, in a sentence; `asking` for the topics that exist takes time."""
     for topic, error in view.refused.items():
-        existing = cluster.names() if error is None and waited_s > DECIDED_S else []
+        existing = cluster.names() if error is None and asking else []
         return topic_failure(topic, error, existing, settings.bootstrap) + _default(settings)
     for topic, number in view.leaderless():
         return (
@@ -85,7 +95,7 @@ def _readable(settings: Settings, cluster: Cluster, view: ClusterView, began: fl
             raise NotReady(read_failure(topic, BrokerError(error.args[0].name(), error.args[0].str()))) from error
         cluster.serve()
         waited_s = time.monotonic() - began
-        raise NotReady(_unconnected(settings, cluster, error, waited_s, answered=True)) from error
+        raise _Silent(_unconnected(settings, cluster, error, waited_s, answered=True)) from error
     try:
         refusal = probe(probe_config(settings), ends, PROBE_S)
     except KafkaException as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.checks import Judged
-from locust_kafka.core.results import SHOWN, NameResults, RunResults
+from locust_kafka.core.results import MAX_NAMES, OTHER_NAMES, SHOWN, NameResults, RunResults
 from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.report import health, legs, verdict
 from locust_kafka.report.summary import achieved_rate, link
@@ -69,6 +69,11 @@ def lines(results: RunResults, judged: Sequence[Judged] = ()) -> list[str]:
     if len(results.names) > 1:
         out += ["", _heading("E2E by request name, ms")]
         out += [_row(name, entry.e2e.summary(), "") for name, entry in sorted(results.names.items())]
+    if OTHER_NAMES in results.names:
+        out.append(
+            f"  more than {MAX_NAMES} request names: the later ones are counted together; give requests of one kind "
+            "the same name"
+        )
     out += _outcomes(results, whole) + _verdicts(results)
     if results.notes:
         out += ["", "Beside the books"]

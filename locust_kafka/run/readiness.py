@@ -15,7 +15,7 @@ from locust_kafka.kafka.cluster import Cluster, ClusterView
 from locust_kafka.kafka.config import cluster_config, consumer_config, producer_config
 from locust_kafka.kafka.consumer import Partition, ReplyBatch, ReplyConsumer
 from locust_kafka.kafka.properties import mask
-from locust_kafka.kafka.ready import READY_TIMEOUT_S, await_ready
+from locust_kafka.kafka.ready import await_ready
 from locust_kafka.settings import Settings
 
 logger = logging.getLogger("locust_kafka")
@@ -62,7 +62,7 @@ def connect(settings: Settings, reply_batches: HubQueue[ReplyBatch]) -> Connecti
     # In a real thread: a broker that does not answer must stop neither the web UI nor a worker's heartbeat.
     patience = gevent.spawn_later(
         SAID_AFTER_S, logger.info, "waiting for the brokers at %s and the topics, up to %.0f s", settings.bootstrap,
-        READY_TIMEOUT_S,
+        settings.ready_timeout_s,
     )  # fmt: skip
     found = gevent.get_hub().threadpool.apply(_ready, (settings, cluster))
     patience.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -237,3 +238,17 @@ def test_run_single_user(broker: str, topics: tuple[str, str], waiter: Waiter, t
     assert_well_behaved(run.output)
     assert run.output.count("b'I have been waiting 0 ms for Ada' True") == 5
     assert "E2E" in run.output
+
+
+def test_a_run_waits_for_topics_that_are_about_to_be_made(broker: str, waiter: Waiter, tmp_path: Path) -> None:
+    """With --kafka-ready-timeout above its default, what something else creates meanwhile is waited for."""
+    topics = (f"soon-{os.getpid()}", f"soon-answers-{os.getpid()}")
+    options = ["--headless", "-u", "2", "-r", "2", "-t", "12s", "--kafka-ready-timeout", "60"]
+    with locust(broker, topics, CLOSED, *options, "--kafka-summary", str(tmp_path / "s.json")) as run:
+        run.await_line("waiting for the brokers")
+        time.sleep(1)  # well beyond the two seconds after which a topic is believed to be missing
+        create_topics(broker, *topics)
+        waiter.topics = topics
+        waiter.start()
+        assert run.wait() == 0, run.output
+    assert_balanced(tmp_path / "s.json", at_least=2)

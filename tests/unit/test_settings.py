@@ -35,6 +35,7 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
         ("soon", "from 0.001 to 3600"), ("0", "from 0.001"), (-1, "from 0.001"), ("3601", "to 3600"),
         (float("nan"), "number"), (True, "number"), ("", "number"), (10**400, "to 3600"), ([1], "number"),
     ],
+    "kafka_ready_timeout": [("0", "from 0.1 to 3600"), ("3601", "to 3600"), ("soon", "number")],
     "kafka_settle": [("-1", "from 0 to 3600"), ("nan", "from 0"), ("1s", "number")],
     "kafka_warmup": [("-1", "from 0 to 86400"), ("inf", "to 86400")],
     "kafka_rate": [("fast", "write 200"), ("-5", "write 200"), ("1:2", "needs a duration"), ("1e9", "write 200"),
@@ -208,7 +209,7 @@ def test_a_check_may_be_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_value_is_what_was_given(tmp_path: Path) -> None:
     """Each option arrives in its own field, as a number where it is one."""
     given_values: dict[str, Any] = {
-        "bootstrap": "h:1", "request_topic": "q", "reply_topic": "r", "reply_timeout": "3", "settle": "4",
+        "bootstrap": "h:1", "request_topic": "q", "reply_topic": "r", "reply_timeout": "3", "ready_timeout": "6", "settle": "4",
         "warmup": "5", "rate": "6", "arrivals": "poisson", "self_check": "show", "tuning": "off", "allow_lost": "on", "match": "key",
         "reply_to_header": "to", "error_header": "e", "trace_rate": "7", "trace_keep": "8", "trace_slow": "9",
         "trace_url": "http://x/{trace_id}", "metrics_port": "10", "summary": str(tmp_path / "s"),
@@ -219,6 +220,7 @@ def test_a_value_is_what_was_given(tmp_path: Path) -> None:
     found = parse({f"kafka_{name}": Given(value, "x") for name, value in given_values.items()})
     renamed = {
         "reply_timeout": "reply_timeout_s",
+        "ready_timeout": "ready_timeout_s",
         "settle": "settle_s",
         "warmup": "warmup_s",
         "trace_slow": "trace_slow_ms",

@@ -93,7 +93,7 @@ function details(target, data) {
   }
   const names = Object.entries(summary.names);
   if (names.length > 1) {
-    wide(element("h2", {}, "By request name"), table("e2e, ms", ["name", ...STATISTIC_TITLES], names.map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one.latency_ms.e2e[key]))])));
+    wide(element("h2", {}, "By request name"), table(summary.names["(more names)"] ? "e2e, ms. There were too many names: the later ones are counted together as (more names)" : "e2e, ms", ["name", ...STATISTIC_TITLES], names.map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one.latency_ms.e2e[key]))])));
   }
   if (Object.keys(data.facts).length) {
     wide(element("h2", {}, "The run"), table("Settings and versions", ["", ""], Object.entries(data.facts).map(([name, value]) => [name, element("span", { class: "words" }, value)])));

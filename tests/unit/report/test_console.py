@@ -172,3 +172,21 @@ def test_a_stall_that_kept_users_from_sending_is_shown() -> None:
         setattr(results, attribute, value)
         assert console.corrected(results, results.whole()) == []
         setattr(results, attribute, before)
+
+
+def test_ten_thousand_names_are_bounded_and_said() -> None:
+    """The first thousand stand alone, the rest together; nothing is lost from the books, and a sentence says it."""
+    results = RunResults()
+    for number in range(10_000):
+        for books in (results.total, results.name(f"order {number}").books):
+            books.registered += 1
+            books.outcomes[Outcome.MATCHED] += 1
+            books.verdicts[Verdict.MATCH] += 1
+        results.replies_read += 1
+    found = console.lines(results)
+    assert len(found) < 1100
+    assert sum("more than 1000 request names" in line for line in found) == 1
+    assert results.names["(more names)"].books.registered == 9_000
+    assert "The books balance" in found
+    results.names.pop("(more names)")
+    assert not any("request names" in line for line in console.lines(results))

@@ -7,8 +7,10 @@ shows in short series.  The package is the tests' oracle for the buckets.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 from typing import Any, Self
 
 PERCENTILES = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
@@ -164,12 +166,11 @@ class LatencySeries:
         """Nearest-rank percentiles in ns, for ascending shares in per mille; of a series that is not empty."""
         self.aggregate()
         found: list[int] = []
-        seen, us, ordered = 0, 0, iter(sorted(self._counts.items()))
+        ordered = sorted(self._counts)
+        seen = list(accumulate(map(self._counts.__getitem__, ordered)))
         for share in per_mille:
             # The nearest rank: the smallest value that at least the share of all values does not pass.
-            while seen < -(-self._count * share // 1000):
-                us, count = next(ordered)
-                seen += count
+            us = ordered[bisect_left(seen, max(1, -(-self._count * share // 1000)))]
             # As HdrHistogram does, the bucket's upper edge: latency is rather overstated; but never past the maximum.
             upper_ns = (us + (1 << max(0, us.bit_length() - 11)) - 1) * 1000
             found.append(min(max(upper_ns, self._min_ns), self._max_ns))

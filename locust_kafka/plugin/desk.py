@@ -24,6 +24,7 @@ from locust_kafka.report import page
 from locust_kafka.run.run import Run
 from locust_kafka.run.spec import State
 from locust_kafka.web.form import guard_form
+from locust_kafka.web.live import MAX_NAMES
 from locust_kafka.web.routes import add_page
 from locust_kafka.web.tab import add_tab
 
@@ -143,7 +144,7 @@ class Desk:
             _page, results, rows, ending.judged if ended else None, checks, ending.facts,
             run=f"{ending.number}:{history.seconds_per_row}", begun=ending.number > 0, ended=ended,
             words="" if ended else self._state(results), refusal=self._refusal or ending.refusal,
-            workers=ending.workers if ended else self._workers(),
+            workers=ending.workers if ended else self._workers(), most_names=MAX_NAMES,
         )  # fmt: skip
 
 

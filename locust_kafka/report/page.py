@@ -23,6 +23,7 @@ def data(
     words: str = "",
     refusal: str = "",
     workers: Sequence[Mapping[str, Any]] = (),
+    most_names: int | None = None,
 ) -> dict[str, Any]:
     """One picture of a run.
 
@@ -37,6 +38,7 @@ def data(
         words: where the run stands, while it has not ended.
         refusal: why it could not begin; "" when it could.
         workers: how each worker of a distributed run is, as `plugin.seconds.WorkerSeconds.table` tells it.
+        most_names: as in `summary.to_json`.
     """
     said = verdict.sentence(results, judged) if ended else "The run goes on." if begun else "No run has begun."
     said = "The run could not begin." if refusal else said
@@ -47,7 +49,7 @@ def data(
         "refusal": refusal,
         "ended": ended,
         "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
-        "summary": {**summary.to_json(results, judged, closed=ended), "verdict": said},
+        "summary": {**summary.to_json(results, judged, closed=ended, most_names=most_names), "verdict": said},
         "facts": dict(facts),
         "workers": [dict(one) for one in workers],
     }

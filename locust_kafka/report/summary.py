@@ -16,13 +16,16 @@ SCHEMA_VERSION = 1
 """Of the layout, as `assets/summary.schema.json` describes it."""
 
 
-def to_json(results: RunResults, judged: Sequence[Judged] = (), *, closed: bool = True) -> dict[str, Any]:
+def to_json(
+    results: RunResults, judged: Sequence[Judged] = (), *, closed: bool = True, most_names: int | None = None
+) -> dict[str, Any]:
     """The summary as data.  A figure that does not exist (of no exchange at all) is null.
 
     Args:
         results: of a run.
         judged: its checks.
         closed: whether the run has ended, so that nothing may be pending.
+        most_names: for whoever asks every other second: of so many names, those used most, their e2e alone.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -42,10 +45,7 @@ def to_json(results: RunResults, judged: Sequence[Judged] = (), *, closed: bool 
         "replies_of_other_workers": results.of_siblings,
         "payload_bytes": {"requests": results.request_bytes, "replies": results.reply_bytes},
         **_measured(results, results.whole()),
-        "names": {
-            name: {**entry.books.to_dict(), **_measured(results, entry)}
-            for name, entry in sorted(results.names.items())
-        },
+        "names": _names(results, most_names),
         "self_check": health.to_json(results),
         "legs_uncertainty_ms": legs.uncertainty_ms(results),
         "legs_unavailable": results.legs_unavailable,
@@ -92,6 +92,16 @@ def write(results: RunResults, path: str, judged: Sequence[Judged] = ()) -> None
         OSError: the file cannot be written.
     """
     Path(path).write_text(json.dumps(to_json(results, judged), indent=2) + "\n", "utf-8")
+
+
+def _names(results: RunResults, most: int | None) -> dict[str, Any]:
+    if most is None:
+        return {
+            name: {**entry.books.to_dict(), **_measured(results, entry)}
+            for name, entry in sorted(results.names.items())
+        }
+    used = sorted(results.names.items(), key=lambda item: -item[1].books.registered)[:most]
+    return {name: {**entry.books.to_dict(), "latency_ms": {"e2e": entry.e2e.summary()}} for name, entry in sorted(used)}
 
 
 def _measured(results: RunResults, entry: NameResults) -> dict[str, Any]:

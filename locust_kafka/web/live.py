@@ -63,19 +63,10 @@ class Cached:
     def __call__(self) -> dict[str, Any]:
         """The latest."""
         if self._clock() >= self._until_s:
-            self._data = shortened(apart(self._make()))
+            self._data = apart(self._make())
             self._until_s = self._clock() + EVERY_S / 2
         return self._data
 
 
 def _encoded(data: dict[str, Any]) -> str:
     return json.dumps(data, allow_nan=False)
-
-
-def shortened(data: dict[str, Any]) -> dict[str, Any]:
-    """With the request names that were used most, if there are too many for a page."""
-    names: dict[str, Any] = data["summary"]["names"]
-    if len(names) <= MAX_NAMES:
-        return data
-    most = sorted(names.items(), key=lambda item: -item[1]["requests"]["registered"])[:MAX_NAMES]
-    return {**data, "summary": {**data["summary"], "names": dict(most)}}

@@ -106,6 +106,13 @@ class Desk:
         run = self._host.worker_run()
         return run.sampler.history if run is not None else History()
 
+    @property
+    def _ready(self) -> bool:
+        if self._master is not None:
+            return self._master.ready
+        run = self._host.worker_run()
+        return run is not None and run.state is not State.STARTING
+
     def _refused(self, form: Mapping[str, str]) -> str:
         self._refusal = ""
         try:
@@ -124,6 +131,8 @@ class Desk:
         """Where the latest run stands, in words."""
         runner, run = self._environment.runner, self._host.worker_run()
         words = runner.state if runner is not None else ""
+        if self._host.ending.number and not self._ready:
+            words = "looking at the brokers and the topics"
         if run is not None and run.state is State.DRAINING:
             words = "draining: waiting for what is pending, then for late replies"
         return f"{words}; {results.total.pending} requests pending"
@@ -143,6 +152,7 @@ class Desk:
         return partial(
             _page, results, rows, ending.judged if ended else None, checks, ending.facts,
             run=f"{ending.number}:{history.seconds_per_row}", begun=ending.number > 0, ended=ended,
+            ready=self._ready,
             words="" if ended else self._state(results), refusal=self._refusal or ending.refusal,
             workers=ending.workers if ended else self._workers(), most_names=MAX_NAMES,
         )  # fmt: skip

@@ -63,6 +63,9 @@ class Ending:
             # A run that cannot begin must leave no older summary for somebody to take for its own.
             Path(path).unlink(missing_ok=True)
             logger.info("the summary %s of an earlier run is removed", path)
+        report = self._report_path()
+        if report and run and not is_worker and folder.remove(Path(report)):
+            logger.info("the report of an earlier run in %s is removed", report)
 
     def summary_path(self) -> str:
         """Where this run's summary goes; "" for nowhere.  Later runs of a process do not overwrite earlier ones."""

@@ -122,6 +122,11 @@ class MasterSide:
                 total.add(one)
         return total
 
+    @property
+    def ready(self) -> bool:
+        """Whether users may send at any worker."""
+        return bool(self._opened)
+
     def reset(self, since: str) -> None:
         """Have the workers reset their latency series."""
         self._tell(m.Reset(self.run_id, since))

@@ -55,6 +55,17 @@ def write(
         histogram(results.whole().e2e).output_percentile_distribution(out, US_PER_MS)
 
 
+def remove(directory: Path) -> bool:
+    """Remove what `write` has left of an earlier run; whether there was anything."""
+    found = False
+    for name in (SUMMARY, REPORT, JUNIT, PERCENTILES, HISTORY):
+        file = directory / name
+        if file.is_file() and not file.is_symlink():
+            file.unlink(missing_ok=True)
+            found = True
+    return found
+
+
 def write_history(rows: Sequence[Row], out: TextIO) -> None:
     """A line for each second; a figure that does not exist is empty."""
     writer = csv.writer(out)

@@ -19,6 +19,7 @@ def data(
     *,
     run: str = "",
     begun: bool = True,
+    ready: bool = True,
     ended: bool = True,
     words: str = "",
     refusal: str = "",
@@ -34,14 +35,21 @@ def data(
         facts: settings without secrets, versions, by their names.
         run: changes when the rows begin again: another run, or rows that stand for more seconds than before.
         begun: whether there is a run at all.
+        ready: whether users may send yet.
         ended: whether these are the last figures.
         words: where the run stands, while it has not ended.
         refusal: why it could not begin; "" when it could.
         workers: how each worker of a distributed run is, as `plugin.seconds.WorkerSeconds.table` tells it.
         most_names: as in `summary.to_json`.
     """
-    said = verdict.sentence(results, judged) if ended else "The run goes on." if begun else "No run has begun."
-    said = "The run could not begin." if refusal else said
+    if refusal:
+        said = "The run could not begin."
+    elif ended:
+        said = verdict.sentence(results, judged)
+    elif begun:
+        said = "The run goes on." if ready else "The run is being made ready."
+    else:
+        said = "No run has begun."
     return {
         "run": run,
         "verdict": said,

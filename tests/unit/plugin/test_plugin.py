@@ -424,6 +424,18 @@ def test_the_summary_of_an_earlier_process_is_removed(tmp_path: Path) -> None:
     assert not old.exists()
 
 
+def test_a_run_leaves_no_older_report(tmp_path: Path) -> None:
+    """A run that cannot begin must not leave an earlier run's report for its own; what is not ours stays."""
+    for name in ("summary.json", "report.html", "junit.xml", "history.csv", "percentiles.hgrm", "notes.txt"):
+        (tmp_path / name).write_text("of an earlier run")
+    settings = parse({"kafka_report": Given(str(tmp_path), "--kafka-report")})
+    Ending(settings, 0, is_worker=False)
+    Ending(settings, 1, is_worker=True)
+    assert len(list(tmp_path.iterdir())) == 6
+    Ending(settings, 1, is_worker=False).fail(NotReady("no broker"))
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_a_run_is_concluded_once(tmp_path: Path) -> None:
     """A stop and a quit both tell of the end: one summary, one verdict."""
     one = ending(tmp_path, 1)

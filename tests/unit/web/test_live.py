@@ -96,6 +96,8 @@ def test_the_page_says_where_a_run_stands() -> None:
     results.total.registered += 1
     going = page.data(results, [Row(*[0] * len(Row._fields))], [], {}, ended=False)  # type: ignore[arg-type]
     assert going["verdict"] == "The run goes on."
+    starting = page.data(RunResults(), [], [], {}, ready=False, ended=False)
+    assert starting["verdict"] == "The run is being made ready."
     assert not [law for law in going["summary"]["equations"] if "at the end" in law["text"]]
     assert page.data(RunResults(), [], [], {}, begun=False, ended=False)["verdict"] == "No run has begun."
     assert page.data(RunResults(), [], [], {}, ended=False, refusal="why")["verdict"] == "The run could not begin."

@@ -76,6 +76,7 @@ def test_a_run_is_followed_to_its_end(
         http_post(f"{url}/swarm", START)
         matched = page.get_by_role("row", name=re.compile(r"^matched [1-9]"))
         expect(matched).to_be_visible(timeout=30_000)
+        expect(page.locator(".banner")).to_contain_text("duplicates == 0 does not hold so far: ", timeout=20_000)
         workers = page.get_by_role("region", name="As of the last report of each").get_by_role("row")
         expect(workers.filter(has_text="running")).to_have_count(processes, timeout=20_000)
         before = matched.inner_text()

@@ -66,7 +66,8 @@ function examples(summary) {
 function banner(data) {
   const bad = data.refusal || data.summary.invalid.length || data.summary.checks.some((check) => !check.passed) || (data.ended && !data.summary.valid);
   const made = element("div", { class: `banner ${bad ? "bad" : data.ended ? "good" : ""}`, role: "status" }, element("p", { class: "verdict" }, data.verdict));
-  for (const sentence of [data.words, data.refusal, ...data.summary.invalid, ...data.summary.self_check.findings]) {
+  const failing = data.ended ? [] : data.summary.checks.filter((check) => !check.passed).map((check) => `${check.text} does not hold so far: ${check.found}`);
+  for (const sentence of [data.words, data.refusal, ...failing, ...data.summary.invalid, ...data.summary.self_check.findings]) {
     if (sentence) made.append(element("p", {}, sentence));
   }
   return made;

@@ -1,0 +1,139 @@
+"""The consumer group of the service under test, looked at once a second: how far behind it is, and its rebalances.
+
+Two looks a second apart cannot show everything: several rebalances between them count as one, so the count is a lower
+bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+STABLE, EMPTY = "STABLE", "EMPTY"
+REBALANCING = frozenset({"PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "RECONCILING"})
+MAX_MOMENTS = 200
+"""Moments that are kept, the first ones; all are counted."""
+
+
+class GroupLook(NamedTuple):
+    """One look.
+
+    Attributes:
+        at_s: when, in seconds of the wall clock since 1970.
+        state: Kafka's word for the group's state, in capitals.
+        members: the partitions of each member, by its id.
+        lag: records that are appended and not committed, of all partitions with a committed offset; None when nothing
+            was ever committed.
+        leaderless: partitions of the request topics without a leader.
+        under_replicated: those with fewer replicas in sync than they have.
+    """
+
+    at_s: float
+    state: str
+    members: Mapping[str, frozenset[str]]
+    lag: int | None
+    leaderless: int = 0
+    under_replicated: int = 0
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """From the plain values that the reader's process prints.
+
+        Raises:
+            LookupError, TypeError, ValueError, AttributeError: they are not of that form.
+        """
+        at_s = float(data["at_s"])
+        if not math.isfinite(at_s):
+            raise ValueError(f"a look at {at_s}")
+        members = {str(member): frozenset(map(str, parts)) for member, parts in data["members"].items()}
+        lag = None if data["lag"] is None else max(0, int(data["lag"]))
+        return cls(at_s, str(data["state"]), members, lag, int(data["leaderless"]), int(data["under_replicated"]))
+
+
+class Moment(NamedTuple):
+    """Something that happened to the group or its topic: when (s since 1970), and what, in words."""
+
+    at_s: float
+    words: str
+
+
+@dataclass
+class GroupResults:
+    """What was seen of a group during a run.
+
+    Attributes:
+        name: the group's.
+        lag_max: the most records that it was behind; None when that was never known.
+        lag_end: the same at the last look.
+        rebalances: how many were seen.
+        moments: the first MAX_MOMENTS of what happened.
+    """
+
+    name: str
+    lag_max: int | None = None
+    lag_end: int | None = None
+    rebalances: int = 0
+    moments: list[Moment] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the summary."""
+        return {
+            "name": self.name, "lag_max": self.lag_max, "lag_end": self.lag_end, "rebalances": self.rebalances,
+            "moments": [[moment.at_s, moment.words] for moment in self.moments],
+        }  # fmt: skip
+
+
+class GroupWatch:
+    """Compares each look with the one before.
+
+    Args:
+        name: the group's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.results = GroupResults(name)
+        self._before: GroupLook | None = None
+        self._settled: Mapping[str, frozenset[str]] | None = None
+        self._rebalancing_since_s: float | None = None
+
+    def saw(self, look: GroupLook) -> int:
+        """Take one look; how many rebalances it showed."""
+        results, before = self.results, self._before
+        if look.lag is not None:
+            results.lag_max = max(look.lag, results.lag_max or 0)
+        results.lag_end = look.lag
+        shown = self._judge(look)
+        results.rebalances += shown
+        if look.state == EMPTY and before is not None and before.state != EMPTY:
+            self._note(look.at_s, "the group has no members: nobody reads the requests")
+        for was, now, what in (
+            (before.leaderless if before else 0, look.leaderless, "without a leader"),
+            (before.under_replicated if before else 0, look.under_replicated, "under-replicated"),
+        ):
+            if now > was:
+                self._note(look.at_s, f"partitions of the request topic {what}: {now}")
+            elif was > now == 0:
+                self._note(look.at_s, f"no partition of the request topic is {what} any more")
+        self._before = look
+        return shown
+
+    def _judge(self, look: GroupLook) -> int:
+        if look.state in REBALANCING:
+            if self._rebalancing_since_s is None:
+                self._rebalancing_since_s = look.at_s
+            return 0
+        if look.state != STABLE:
+            return 0
+        before, self._settled = self._settled, look.members
+        since_s, self._rebalancing_since_s = self._rebalancing_since_s, None
+        if before is None or (since_s is None and before == look.members):
+            return 0
+        took = "within a second" if since_s is None else f"about {max(1, round(look.at_s - since_s))} s"
+        self._note(look.at_s, f"rebalance, {took}: {len(before)} → {len(look.members)} members")
+        return 1
+
+    def _note(self, at_s: float, words: str) -> None:
+        if len(self.results.moments) < MAX_MOMENTS:
+            self.results.moments.append(Moment(at_s, words))

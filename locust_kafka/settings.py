@@ -22,6 +22,7 @@ from locust_kafka.options import DEFAULT_BOOTSTRAP, FAIL, OFF, ON, OPTIONS, SHOW
 from locust_kafka.paths import writable_file, writable_folder
 
 MAX_TIMEOUT_S = 3600.0
+MAX_GROUP = 249
 
 
 class Given(NamedTuple):
@@ -53,6 +54,8 @@ class Settings:
     self_check: str
     tuning: bool
     allow_lost: bool
+    group: str
+    """Whose lag is watched: a name, AUTO or OFF."""
     match: str
     reply_to_header: str
     error_header: str
@@ -125,6 +128,7 @@ def parse(
         self_check=_one_of(get("kafka_self_check"), FAIL, SHOW),
         tuning=_one_of(get("kafka_tuning"), ON, OFF) == ON,
         allow_lost=_one_of(get("kafka_allow_lost"), ON, OFF) == ON,
+        group=_group(get("kafka_group")),
         match=_match(get("kafka_match")),
         reply_to_header=header_name(*get("kafka_reply_to_header")),
         error_header=text(get("kafka_error_header")) and header_name(*get("kafka_error_header")),
@@ -246,6 +250,15 @@ def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[st
 
 def _one_of(given: Given, *words: str) -> str:
     return one_of(text(given), given.source, *words)
+
+
+def _group(given: Given) -> str:
+    name = text(given)
+    if not 0 < len(name) <= MAX_GROUP:
+        raise SettingsError(
+            f"{given.source} {name!r} is no group: give a name of 1 to {MAX_GROUP} characters, or auto or off"
+        )
+    return name
 
 
 def _match(given: Given) -> str:

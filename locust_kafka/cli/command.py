@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from locust_kafka.cli.doctor.arguments import add_arguments as doctor_arguments
+from locust_kafka.cli.lag import add_arguments as lag_arguments
 from locust_kafka.cli.watch import add_arguments as watch_arguments
 from locust_kafka.embedded import EmbeddedKafkaError
 from locust_kafka.options import OPTIONS
@@ -49,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
         "watch", help="measure requests and replies that others send; it produces nothing", allow_abbrev=False
     )  # fmt: skip
     watch_arguments(watch)
+    lag = commands.add_parser("lag", help="how far behind a consumer group is, a line a second", allow_abbrev=False)
+    lag_arguments(lag)
     report = commands.add_parser("report", help="make a report again from what runs have left, also of several runs")
     report.add_argument("paths", nargs="+", metavar="PATH", help="folders of --kafka-report, or exchange logs")
     report.add_argument("--out", default="report.html", help="where it goes [report.html]")
@@ -93,10 +96,20 @@ def _report(chosen: argparse.Namespace) -> int:
 def _watch(chosen: argparse.Namespace) -> int:
     from locust_kafka.cli.watch import run_watch
 
+    return run_watch(chosen, _ended_by_signals())
+
+
+def _lag(chosen: argparse.Namespace) -> int:
+    from locust_kafka.cli.lag import run_lag
+
+    return run_lag(chosen, _ended_by_signals())
+
+
+def _ended_by_signals() -> threading.Event:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stopping.set())
-    return run_watch(chosen, stopping)
+    return stopping
 
 
 def _options(_chosen: argparse.Namespace) -> int:
@@ -110,6 +123,6 @@ def _options(_chosen: argparse.Namespace) -> int:
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "broker": _broker, "demo": _demo, "batching": _batching, "doctor": _doctor, "watch": _watch, "report": _report,
-    "options": _options,
+    "broker": _broker, "demo": _demo, "batching": _batching, "doctor": _doctor, "watch": _watch, "lag": _lag,
+    "report": _report, "options": _options,
 }  # fmt: skip

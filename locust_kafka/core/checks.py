@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, NoReturn
 
 from locust_kafka.core.books import Books, Outcome, Verdict
+from locust_kafka.core.group import GroupResults
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import LEGS, SHOWN, NameResults, RunResults
 
@@ -53,13 +54,19 @@ COUNTS: dict[str, Callable[[Books], int]] = {
     "unexpected": _verdict(Verdict.UNEXPECTED),
 }
 """Of one request name, or of all."""
-RUN_COUNTS: dict[str, Callable[[RunResults], int]] = {
+RUN_COUNTS: dict[str, Callable[[RunResults], int | None]] = {
     "orphans": lambda results: results.total.verdicts[Verdict.ORPHAN],
     "malformed": lambda results: results.total.verdicts[Verdict.MALFORMED],
     "dropped": lambda results: results.arrivals.dropped,
+    "rebalances": lambda results: results.group.rebalances if results.group else None,
     "task_errors": lambda results: results.notes.get(TASK_ERRORS, 0),
 }
 """Of the run alone: they belong to no request name."""
+LAG = "lag"
+LAGS: dict[str, Callable[[GroupResults], int | None]] = {
+    "max": lambda group: group.lag_max, "end": lambda group: group.lag_end,
+}  # fmt: skip
+"""In records."""
 RATIOS = {
     "timeout_ratio": "timeouts", "undelivered_ratio": "undelivered", "failure_ratio": "failures",
     "late_ratio": "late_replies", "duplicate_ratio": "duplicates",
@@ -76,7 +83,7 @@ class Check(NamedTuple):
         text: as it was written.
         metric: what is measured: a latency, a count, a ratio or a rate.
         name: the request name; None for all.
-        statistic: of a latency: mean, min, max, or a percentile such as p99.9; "" for the others.
+        statistic: of a latency: mean, min, max, or a percentile such as p99.9; of the lag: max or end; "" for others.
         operator: one of OPERATORS.
         limit: in ms for latencies, 0 to 1 for ratios, per second for rates.
         unit: in which the limit was written.
@@ -156,6 +163,8 @@ def _value(check: Check, entry: NameResults, results: RunResults) -> float | Non
         return _statistic(getattr(entry, "send" if metric == "ack" else metric), check.statistic)
     if metric in COUNTS:
         return COUNTS[metric](books)
+    if metric == LAG:
+        return LAGS[check.statistic](results.group) if results.group else None
     if metric in RUN_COUNTS:
         return RUN_COUNTS[metric](results)
     if metric == "rejected":
@@ -189,6 +198,8 @@ def _statistic(series: LatencySeries, statistic: str) -> float | None:
 def _why_none(check: Check, results: RunResults) -> str:
     if check.metric in LEGS and results.legs_unavailable:
         return results.legs_unavailable
+    if check.metric in (LAG, "rebalances"):
+        return "the service's consumer group was not watched: see --kafka-group"
     if check.metric == "offered_rate":
         return "there was no --kafka-rate"
     return "the run has none of it"
@@ -208,7 +219,10 @@ class _Reader:
         if metric in LATENCIES:
             self._skip(r"\.") or self._refuse("a statistic: .mean, .min, .max, or a percentile as .p50, .p99 or .p99.9")
             statistic = self._statistic()
-        if name is not None and metric in (*RUN_COUNTS, "dropped_ratio", "offered_rate"):
+        if metric == LAG:
+            self._skip(r"\.") or self._refuse("a statistic: .max or .end")
+            statistic = self._word(tuple(LAGS), "max or end")
+        if name is not None and metric in (*RUN_COUNTS, LAG, "dropped_ratio", "offered_rate"):
             self._at = self._text.index("[")
             self._refuse(f"no name: {metric} is of the whole run")
         symbol = self._take("|".join(OPERATORS), f"one of {' '.join(OPERATORS)}")
@@ -219,7 +233,7 @@ class _Reader:
         return Check(self._text, metric, name, statistic, symbol, limit, unit, abort)
 
     def _metric(self) -> str:
-        known = (*LATENCIES, *COUNTS, *RUN_COUNTS, "rejected", *RATIOS, *OTHER_RATIOS, *RATES)
+        known = (*LATENCIES, *COUNTS, *RUN_COUNTS, LAG, "rejected", *RATIOS, *OTHER_RATIOS, *RATES)
         return self._word(known, f"one of {', '.join(known)}")
 
     def _statistic(self) -> str:

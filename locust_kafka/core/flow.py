@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.counters import Counters
 from locust_kafka.core.examples import SLOWEST, Example
-from locust_kafka.core.history import Counters, History, Second
+from locust_kafka.core.history import History, Second
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import RunResults
 

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
-from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.counters import COUNTED_LEGS, Counters
 from locust_kafka.core.latency import LatencySeries
-from locust_kafka.core.results import RunResults
 
 MERGE_S = 30
 """Seconds that stay open: a worker reports every three seconds, and may be late with it."""
@@ -20,66 +19,6 @@ MAX_ROWS = 7200
 """Two hours of seconds; beyond that, neighbours are merged and a row stands for two seconds, then for four."""
 MOST_S = 3600.0
 """A second that was longer is none."""
-_LEGS = ("schedule", "request", "service", "reply", "send")
-
-
-@dataclass(slots=True)
-class Counters:
-    """Counts, as they are at one moment; the difference of two is what happened between them."""
-
-    registered: int = 0
-    matched: int = 0
-    timed_out: int = 0
-    undelivered: int = 0
-    late: int = 0
-    duplicates: int = 0
-    due: int = 0
-    started: int = 0
-    dropped: int = 0
-    schedule_ns: int = 0
-    schedule_count: int = 0
-    request_ns: int = 0
-    request_count: int = 0
-    service_ns: int = 0
-    service_count: int = 0
-    reply_ns: int = 0
-    reply_count: int = 0
-    send_ns: int = 0
-    send_count: int = 0
-
-    @classmethod
-    def of(cls, results: RunResults) -> Self:
-        """Those of a run up to now."""
-        outcomes, verdicts, arrivals = results.total.outcomes, results.total.verdicts, results.arrivals
-        counters = cls(
-            results.total.registered, outcomes[Outcome.MATCHED], outcomes[Outcome.TIMED_OUT],
-            outcomes[Outcome.UNDELIVERED], verdicts[Verdict.LATE], verdicts[Verdict.DUPLICATE],
-            arrivals.due, arrivals.started, arrivals.dropped,
-        )  # fmt: skip
-        for entry in results.names.values():
-            for leg in _LEGS:
-                series: LatencySeries = getattr(entry, leg)
-                setattr(counters, f"{leg}_ns", getattr(counters, f"{leg}_ns") + series.sum_ns)
-                setattr(counters, f"{leg}_count", getattr(counters, f"{leg}_count") + series.count)
-        return counters
-
-    def since(self, before: Counters) -> Counters:
-        """What happened after `before`.  A latency series that was reset meanwhile begins again at 0."""
-        difference = Counters()
-        for one in fields(self):
-            now, then = getattr(self, one.name), getattr(before, one.name)
-            setattr(difference, one.name, now - then if now >= then else now)
-        return difference
-
-    def add(self, other: Counters) -> None:
-        """Add another's."""
-        for one in fields(self):
-            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
-
-    def mean_ms(self, leg: str) -> float | None:
-        """The mean of a leg in ms; None when it is known of no exchange."""
-        count: int = getattr(self, f"{leg}_count")
-        return getattr(self, f"{leg}_ns") / count / 1e6 if count else None
 
 
 @dataclass(slots=True)
@@ -95,6 +34,8 @@ class Second:
         users: Kafka users at its end.
         hub_lag_ns: the longest lag of the hub in it.
         hub_core: the part of one core that the hub's thread took; of several processes the busiest's.
+        lag: records that the service's group was behind; None when that is not known.
+        rebalances: of that group, that were seen in it.
     """
 
     at_s: int
@@ -105,6 +46,8 @@ class Second:
     users: int = 0
     hub_lag_ns: int = 0
     hub_core: float = 0.0
+    lag: int | None = None
+    rebalances: int = 0
     _row: Row | None = None
 
     def add(self, other: Second, *, same_time: bool) -> None:
@@ -114,6 +57,8 @@ class Second:
         self.e2e.merge(other.e2e)
         self.hub_lag_ns = max(self.hub_lag_ns, other.hub_lag_ns)
         self.hub_core = max(self.hub_core, other.hub_core)
+        self.lag = _most(self.lag, other.lag)
+        self.rebalances += other.rebalances
         if same_time:
             self.length_s = max(self.length_s, other.length_s)
             self.pending += other.pending
@@ -131,11 +76,12 @@ class Second:
     def _figures(self) -> Row:
         c = self.counters
         p50, p95, p99 = self.e2e_ms()
-        schedule, request, service, reply, ack = (c.mean_ms(leg) for leg in _LEGS)
+        schedule, request, service, reply, ack = (c.mean_ms(leg) for leg in COUNTED_LEGS)
         return Row(
             self.at_s, self.length_s, self.users, c.registered, c.matched, c.timed_out, c.undelivered, c.late,
             c.duplicates, self.pending, c.due, c.started, c.dropped, p50, p95, p99, schedule, request, service, reply,
-            ack, self.hub_lag_ns / 1e6, round(self.hub_core, 3),
+            ack, self.hub_lag_ns / 1e6, round(self.hub_core, 3), self.lag,
+            self.rebalances,
         )  # fmt: skip
 
     def e2e_ms(self) -> tuple[float | None, float | None, float | None]:
@@ -197,6 +143,8 @@ class Row(NamedTuple):
     ack_ms: float | None
     hub_lag_ms: float
     hub_core: float
+    lag: int | None = None
+    rebalances: int = 0
 
     @property
     def achieved_rate(self) -> float:
@@ -218,6 +166,7 @@ class History:
         self.seconds_per_row = 1
         """Of the closed rows."""
         self._closing: Second | None = None
+        self._notes: dict[int, tuple[int | None, int]] = {}
         self._merged = 0
 
     def add(self, second: Second) -> None:
@@ -226,10 +175,23 @@ class History:
         known = self._open.get(at_s)
         if known is None:
             self._open[at_s] = second
+            if at_s in self._notes:
+                self.annotate(at_s, *self._notes.pop(at_s))
         else:
             known.add(second, same_time=True)
         while len(self._open) > MERGE_S:
             self._close(self._open.pop(min(self._open)))
+
+    def annotate(self, at_s: int, lag: int | None, rebalances: int) -> None:
+        """Add what was seen of the service's group; for a second that is to come as well."""
+        known = self._open.get(at_s)
+        if known is not None:
+            known.add(Second(at_s, 0.0, lag=lag, rebalances=rebalances), same_time=True)
+        elif at_s > max(self._open, default=0):
+            before = self._notes.get(at_s, (None, 0))
+            self._notes[at_s] = _most(lag, before[0]), rebalances + before[1]
+            while len(self._notes) > MERGE_S:
+                del self._notes[min(self._notes)]
 
     def rows(self) -> list[Row]:
         """All rows, the oldest first; the latest may still grow."""
@@ -264,13 +226,17 @@ def merged(seconds: Iterable[Second]) -> Second:
     return whole
 
 
+def _most(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else max(one, other)
+
+
 def _both(first: Row, second: Row) -> Row:
     """Two successive rows as one.  Of their percentiles and means the higher stands: a peak must not vanish."""
     values: dict[str, Any] = {}
     for name, one, other in zip(Row._fields, first, second, strict=True):
         if name in ("at_s", "users", "pending"):
             values[name] = other
-        elif name.endswith(("_ms", "_core")):
+        elif name.endswith(("_ms", "_core", "lag")):
             values[name] = max((value for value in (one, other) if value is not None), default=None)
         else:
             values[name] = (one or 0) + (other or 0)

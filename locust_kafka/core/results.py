@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from locust_kafka.core.books import Books, Equation, equations
 from locust_kafka.core.examples import Example, Examples
+from locust_kafka.core.group import GroupResults
 from locust_kafka.core.health import Health, findings
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.schedule import Counts
@@ -129,6 +130,7 @@ class RunResults:
         health: what the generator has seen of itself.
         bottleneck: sentences that say how the generator could have moved the figures; empty for a good run.
         legs_unavailable: why legs are not known, in words; empty when they are.
+        group: what was seen of the service's consumer group, by the process that looks; None when nobody does.
         cluster: its id and brokers, in words; empty while nobody has asked it.
         request_bytes: payloads of all requests that were registered.
         reply_bytes: payloads of all replies that were read.
@@ -159,6 +161,7 @@ class RunResults:
         self.health = Health()
         self.bottleneck: list[str] = []
         self.cluster = ""
+        self.group: GroupResults | None = None
         self.request_bytes = self.reply_bytes = 0
 
     def name(self, name: str) -> NameResults:
@@ -248,6 +251,7 @@ class RunResults:
             self.clocks[broker] = max(self.clocks.get(broker, clock), clock, key=lambda known: known[1])
         self.health.add(other.health)
         self.bottleneck.extend(other.bottleneck)
+        self.group = self.group or other.group
 
     def copy(self) -> RunResults:
         """Results of their own, as they are now: for whoever needs long to read them."""

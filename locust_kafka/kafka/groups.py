@@ -53,7 +53,7 @@ def groups_of(config: dict[str, Any], topics: list[str]) -> dict[str, dict[str, 
     Raises:
         KafkaException: no broker answered, or one refused.
     """
-    admin = AdminClient({key: config[key] for key in config.keys() & _ADMIN_KEYS} | _security(config))
+    admin = AdminClient(admin_config(config))
     names = [group.group_id for group in admin.list_consumer_groups(request_timeout=ANSWER_S).result(ANSWER_S).valid]
     partitions = [
         TopicPartition(topic, number)
@@ -77,10 +77,10 @@ def groups_of(config: dict[str, Any], topics: list[str]) -> dict[str, dict[str, 
 _ADMIN_KEYS = {"bootstrap.servers", "log_level", "client.id", "socket.nagle.disable"}
 
 
-def _security(config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value for name, value in config.items() if name.startswith(("sasl.", "ssl.", "security.", "enable.ssl"))
-    }
+def admin_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Of a consumer's settings those that an admin client takes."""
+    kept = ("sasl.", "ssl.", "security.", "enable.ssl")
+    return {name: value for name, value in config.items() if name in _ADMIN_KEYS or name.startswith(kept)}
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from locust_kafka.plugin.master import MasterSide
 from locust_kafka.plugin.options import LocustOptions
 from locust_kafka.plugin.progress import Progress
 from locust_kafka.report import page
+from locust_kafka.run.group import GroupFollower
 from locust_kafka.run.run import Run
 from locust_kafka.run.spec import State
 from locust_kafka.web.form import guard_form
@@ -57,6 +58,7 @@ class Desk:
     def __init__(self, environment: Environment, host: Host, options: LocustOptions, master: MasterSide | None) -> None:
         self._environment, self._host, self._options, self._master = environment, host, options, master
         self._progress: Progress | None = None
+        self._group: GroupFollower | None = None
         self._refusal = ""
         """Why the start form was refused last; "" when a run has begun since."""
         if environment.web_ui is not None and hasattr(environment.web_ui, "app"):
@@ -70,6 +72,9 @@ class Desk:
         self._refusal = ""
         if self._progress is not None:
             self._progress.stop()
+        if self._group is not None:
+            self._group.stop()
+        self._group = GroupFollower(self._host.ending.settings, self._history)
         ending, headless = self._host.ending, bool(self._host.options.get("headless"))
         ending.facts = at_start(ending.settings, self._host.options)
         self._progress = Progress(ending.settings, self._history, self._looked_at, self._abort, headless=headless)
@@ -82,17 +87,21 @@ class Desk:
             results: all of them.
             history: its seconds.
         """
-        if ending is self._host.ending and self._progress is not None:
+        if ending is self._host.ending and self._progress is not None and self._group is not None:
             self._progress.stop()
+            self._group.stop()
+            results.group = self._group.results
         ending.facts, ending.workers = at_end(ending.facts, results.cluster), self._workers()
         ending.conclude(results, history.rows(), show=not self._host.options.get("headless"))
 
     def results(self) -> RunResults:
         """Of the latest run, up to now."""
-        if self._master is not None:
-            return self._master.results()
         run = self._host.worker_run()
-        return run.results if run is not None else RunResults()
+        results = RunResults() if run is None else run.results
+        if self._master is not None:
+            results = self._master.results()
+        results.group = self._group.results if self._group is not None else None
+        return results
 
     def _looked_at(self) -> RunResults:
         """The same with latency series, which workers send only when somebody looks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,6 +79,7 @@ def lines(results: RunResults, judged: Sequence[Judged] = ()) -> list[str]:
     if results.notes:
         out += ["", "Beside the books"]
         out += [f"  {what:<48} {times:>9}" for what, times in sorted(results.notes.items())]
+    out += _group(results)
     out += _examples(results)
     out += ["", "The books balance" if results.balanced(closed=True) else "THE BOOKS DO NOT BALANCE"]
     out += [f"  {'ok ' if law.holds else 'BAD'} {law.text}" for law in results.equations(closed=True)]
@@ -128,6 +130,17 @@ def _verdicts(results: RunResults) -> list[str]:
             f"reply) and {foreign} to others"
         )
     return out
+
+
+def _group(results: RunResults) -> list[str]:
+    group = results.group
+    if group is None:
+        return []
+    behind = "its lag is not known: nothing was ever committed"
+    if group.lag_max is not None:
+        behind = f"at most {group.lag_max} records behind, {'-' if group.lag_end is None else group.lag_end} at the end"
+    out = ["", f"Consumer group {group.name}: {behind}; {group.rebalances} rebalances seen"]
+    return out + [f"  {time.strftime('%H:%M:%S', time.localtime(at_s))}  {words}" for at_s, words in group.moments[:20]]
 
 
 def _examples(results: RunResults) -> list[str]:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.counters import Counters
 from locust_kafka.core.examples import SLOWEST, Example
-from locust_kafka.core.history import Counters, History, Second
+from locust_kafka.core.history import History, Second
 from locust_kafka.core.results import RunResults
 from locust_kafka.report.exchange_log import COLUMNS
 

@@ -53,6 +53,7 @@ def to_json(
             broker: {"offset": legs.clock_offset_ms(ahead, uncertainty), "uncertainty": round(uncertainty, 4)}
             for broker, (ahead, uncertainty) in results.clocks.items()
         },
+        "group": None if results.group is None else results.group.to_json(),
         "notes": results.notes,
         "examples": [
             {

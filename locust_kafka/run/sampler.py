@@ -8,7 +8,8 @@ from collections.abc import Callable
 import gevent
 
 from locust_kafka.core.books import Outcome
-from locust_kafka.core.history import Counters, History, Second
+from locust_kafka.core.counters import Counters
+from locust_kafka.core.history import History, Second
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.exchange import Exchange

@@ -39,7 +39,7 @@ function points(history) {
     const group = rows.slice(at, at + step), one = { ...group.at(-1) };
     for (const name of history.columns) {
       const known = group.map((row) => row[name]).filter((value) => value !== null);
-      if (/_(ms|core)$/.test(name)) one[name] = known.length ? Math.max(...known) : null;
+      if (/_(ms|core)$|^lag$/.test(name)) one[name] = known.length ? Math.max(...known) : null;
       else if (!["at_s", "users", "pending"].includes(name)) one[name] = known.reduce((sum, value) => sum + value, 0);
     }
     thinned.push(one);
@@ -97,6 +97,17 @@ function lines(picture, values, series, { x, y }) {
   });
 }
 
+// What happened at an instant: a line through the chart, with its words for whoever points at it.
+function mark(picture, marks, { first, span }, rows) {
+  for (const [atS, words] of marks) {
+    if (!rows.length || atS < first || atS > first + span) continue;
+    const at = LEFT + (atS - first) / span * (WIDTH - LEFT - RIGHT);
+    const line = shape("line", { class: "mark", x1: at, x2: at, y1: TOP, y2: HEIGHT - BOTTOM });
+    line.append(shape("title", {}, `${time(atS)} ${words}`));
+    picture.append(line);
+  }
+}
+
 function legendOf(series) {
   return element("ul", { class: "legend" }, ...series.map(({ label }, at) => {
     const mark = shape("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" });
@@ -132,8 +143,8 @@ function follow(holder, picture, legend, spoken, rows, values, series, { x, firs
   });
 }
 
-// One chart.  series: [{label, of: row → number or null}]; stacked: whether they add up.
-function chart(target, rows, { title, hint, unit, series, stacked = false }) {
+// One chart.  series: [{label, of: row → number or null}]; stacked: whether they add up; marks: [[s since 1970, words]].
+function chart(target, rows, { title, hint, unit, series, stacked = false, marks = [] }) {
   const values = rows.map((row) => series.map(({ of }) => of(row))), at = scales(rows, values, stacked);
   const words = series.map(({ label }, n) => {
     const known = values.map((row) => row[n]).filter((value) => value !== null);
@@ -141,6 +152,7 @@ function chart(target, rows, { title, hint, unit, series, stacked = false }) {
   });
   const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}, ${unit}. ${words.join("; ")}` });
   axes(picture, rows, at);
+  mark(picture, marks, at, rows);
   (stacked ? areas : lines)(picture, values, series, at);
   const legend = legendOf(series), spoken = element("p", { class: "reader", "aria-live": "polite" });
   const holder = element("div", { class: "chart", tabindex: "0", role: "group", "aria-label": `${title}: arrow keys move along time` }, picture);

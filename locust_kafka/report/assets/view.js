@@ -4,7 +4,8 @@
 const perSecond = (name) => (row) => row[name] / row.length_s;
 const plain = (name) => (row) => row[name];
 
-function charts(target, history) {
+function charts(target, history, group) {
+  const marks = group?.moments ?? [];
   const rows = points(history);
   const open = rows.some((row) => row.due);
   chart(target, rows, {
@@ -12,12 +13,16 @@ function charts(target, history) {
     series: [...(open ? [{ label: "offered", of: perSecond("due") }] : []), { label: "sent", of: perSecond("registered") }, { label: "matched", of: perSecond("matched") }],
   });
   chart(target, rows, {
-    title: "End-to-end latency", unit: "ms", hint: "From the intended start to the reply. A timeout counts at its timeout.",
+    title: "End-to-end latency", unit: "ms", hint: `From the intended start to the reply. A timeout counts at its timeout.${marks.length ? " Lines: what happened to the service's group." : ""}`, marks,
     series: ["p50", "p95", "p99"].map((name) => ({ label: name, of: plain(`${name}_ms`) })),
   });
   chart(target, rows, {
     title: "Where the time went", unit: "ms, mean", stacked: true, hint: "schedule: nobody was free. request: to the log. service: from log to log. reply: to us.",
     series: ["schedule", "request", "service", "reply"].map((name) => ({ label: name, of: plain(`${name}_ms`) })),
+  });
+  if (group) chart(target, rows, {
+    title: "How far behind the service is", unit: "records", hint: `Appended and not committed by group ${group.name}; lines: its rebalances.`, marks,
+    series: [{ label: "lag", of: (row) => row.lag ?? null }],
   });
   chart(target, rows, {
     title: "What went wrong", unit: "per second", hint: "Timeouts, late replies, duplicates, what the broker refused, and arrivals that nobody took.",
@@ -92,6 +97,9 @@ function details(target, data) {
     wide(element("h2", {}, "Workers"), table("As of the last report of each", ["worker", "state", "Kafka users", "requests/s", "pending", "hub, % of a core", "hub lag, ms", "reported, s ago", "said"],
       data.workers.map((one) => [one.name, one.state, figure(one.users), figure(one.rate), figure(one.pending, 15), figure(100 * one.hub_core), figure(one.hub_lag_ms), figure(one.reported_s, 2), one.failure])));
   }
+  if (summary.group?.moments.length) {
+    wide(element("h2", {}, `Consumer group ${summary.group.name}`), table(`${figure(summary.group.rebalances, 9)} rebalances seen, one look a second`, ["when", "what"], summary.group.moments.map(([at, words]) => [time(at), element("span", { class: "words" }, words)])));
+  }
   const names = Object.entries(summary.names);
   if (names.length > 1) {
     wide(element("h2", {}, "By request name"), table(summary.names["(more names)"] ? "e2e, ms. There were too many names: the later ones are counted together as (more names)" : "e2e, ms", ["name", ...STATISTIC_TITLES], names.map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one.latency_ms.e2e[key]))])));
@@ -154,7 +162,7 @@ function render(data) {
   if (data.compare) { compare(data.compare); return; }
   const main = document.querySelector("main");
   const drawn = element("div", { class: "grid" }), rest = element("div", { class: "grid" });
-  charts(drawn, data.history);
+  charts(drawn, data.history, data.summary.group);
   details(rest, data);
   main.replaceChildren(banner(data), drawn, element("br"), rest);
 }

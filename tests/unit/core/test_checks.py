@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from locust_kafka.core import checks
 from locust_kafka.core.books import Books, Outcome, Verdict
 from locust_kafka.core.checks import Check, judge, parse_check
+from locust_kafka.core.group import GroupResults
 from locust_kafka.core.results import RunResults
 from locust_kafka.core.schedule import Counts
 
@@ -192,3 +193,18 @@ def test_a_percentile_has_its_decimal() -> None:
     results = results_of([MS] * 1980 + [5 * MS] * 18 + [9 * MS] * 2, 0, 0)
     values = [one.value for one in judge(map(parse_check, ("e2e.p99 < 1s", "e2e.p99.9 < 1s", "e2e.max < 1s")), results)]
     assert values == pytest.approx([1, 5, 9], rel=0.001)
+
+
+def test_lag_and_rebalances_are_of_the_services_group() -> None:
+    """In records and in counts; without a group, or with a lag that nobody knows, there is no value and so no pass."""
+    results = results_of([MS], 0, 0)
+    wanted = [parse_check("lag.max < 1000"), parse_check("lag.end == 0"), parse_check("rebalances == 0")]
+    assert [one.passed for one in judge(wanted, results)] == [False] * 3
+    assert "see --kafka-group" in judge(wanted, results)[0].reason
+    results.group = GroupResults("g", 999, 0, 1)
+    assert [(one.passed, one.found) for one in judge(wanted, results)] == [(True, "999"), (True, "0"), (False, "1")]
+    results.group = GroupResults("g")
+    assert [one.passed for one in judge(wanted, results)] == [False, False, True]
+    for text, where in (("lag < 3", "column 5"), ("lag.p99 < 3", "column 5"), ("lag[n].max < 3", "column 4")):
+        with pytest.raises(ValueError, match=where):
+            parse_check(text)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from locust_kafka.core import history
 from locust_kafka.core.books import Outcome
-from locust_kafka.core.history import Counters, History, Second, merged
+from locust_kafka.core.counters import Counters
+from locust_kafka.core.history import History, Second, merged
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import RunResults
 
@@ -146,3 +147,28 @@ def test_an_open_row_grows() -> None:
     assert [row.registered for row in whole.rows()] == [2]
     whole.add(Second(1, 1.0, Counters(registered=3), series([9 * MS])))
     assert [(row.registered, row.p99_ms) for row in whole.rows()] == [(5, 9.0)]
+
+
+NOTES = st.lists(st.tuples(st.integers(100, 130), st.none() | st.integers(0, 99), st.integers(0, 1)), max_size=30)
+
+
+@given(NOTES, st.booleans())
+def test_the_lag_stands_in_its_second(notes: list[tuple[int, int | None, int]], first: bool) -> None:
+    """A note that comes before its second, or after it, stands there with the most that was seen; none is made up."""
+    kept = History()
+    seconds = range(131 - history.MERGE_S, 131)
+    for at_s in seconds:
+        for note in notes:
+            if first and note[0] == at_s:
+                kept.annotate(*note)
+        kept.add(Second(at_s, pending=2))
+    for note in notes:
+        if not first:
+            kept.annotate(*note)
+    rows = {row.at_s: row for row in kept.rows()}
+    assert list(rows) == list(seconds)
+    for at_s, row in rows.items():
+        mine = [note for note in notes if note[0] == at_s]
+        assert (row.pending, row.length_s) == (2, 1.0)
+        assert row.rebalances == sum(count for _at, _lag, count in mine)
+        assert row.lag == max((lag for _at, lag, _count in mine if lag is not None), default=None)

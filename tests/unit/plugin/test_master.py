@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locust_kafka.core.books import Outcome
-from locust_kafka.core.history import Counters, Second
+from locust_kafka.core.counters import Counters
+from locust_kafka.core.history import Second
 from locust_kafka.core.results import RunResults
 from locust_kafka.core.schedule import Stage
 from locust_kafka.errors import KafkaPluginError, NotReady, RunInvalid

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from locust.event import EventHook
 
 from locust_kafka.core.checks import ABORT_AFTER_S
-from locust_kafka.core.history import Counters, History, Second
+from locust_kafka.core.counters import Counters
+from locust_kafka.core.history import History, Second
 from locust_kafka.core.results import RunResults
 from locust_kafka.plugin import messages as m
 from locust_kafka.plugin.progress import Progress

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locust_kafka.core.checks import judge, parse_check
+from locust_kafka.core.counters import Counters
 from locust_kafka.core.examples import Example
-from locust_kafka.core.history import Counters, History, Row, Second
+from locust_kafka.core.history import History, Row, Second
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.legs import Legs
 from locust_kafka.core.results import RunResults

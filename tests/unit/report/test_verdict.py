@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locust_kafka.core.checks import Judged, judge, parse_check
-from locust_kafka.core.history import Counters, Second
+from locust_kafka.core.counters import Counters
+from locust_kafka.core.history import Second
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import RunResults
 from locust_kafka.report import junit, progress, verdict

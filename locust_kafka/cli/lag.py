@@ -1,0 +1,87 @@
+"""`locust-kafka lag`: how far behind a consumer group is, a line a second."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from locust_kafka.cli.given import add_options, given_settings
+from locust_kafka.core.group import GroupLook, GroupWatch
+from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError
+from locust_kafka.kafka.config import cluster_config
+from locust_kafka.kafka.properties import mask
+from locust_kafka.options import AUTO
+from locust_kafka.settings import Settings
+
+FLAGS = ("bootstrap", "config", "request-topic", "group")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Put the command's options into its parser."""
+    add_options(parser, FLAGS)
+    parser.add_argument("--seconds", type=float, metavar="S", help="how long to look [until Ctrl-C]")
+    parser.add_argument("--json", action="store_true", help="print a JSON object a line, as it was read")
+
+
+def run_lag(chosen: argparse.Namespace, stopping: threading.Event) -> int:
+    """Print looks until `stopping` is set or the time is over; the exit code: 0, or 3 when there is nothing to look at.
+
+    Args:
+        chosen: the parsed command line.
+        stopping: ends it.
+    """
+    try:
+        settings, _notes = given_settings(chosen, os.environ)
+    except KafkaPluginError as error:
+        print(f"locust-kafka lag: {error}", file=sys.stderr)
+        return EXIT_NOT_STARTED
+    config = {name: value for name, value in cluster_config(settings).items() if not name.startswith("auto.offset")}
+    asked = {
+        "config": config, "topics": [settings.request_topic], "group": "" if settings.group == AUTO else settings.group,
+    }  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-m", "locust_kafka.kafka.lag"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert child.stdin is not None
+    child.stdin.write(json.dumps(asked) + "\n")
+    child.stdin.flush()
+    printer = threading.Thread(target=_print_all, args=(child, settings, chosen.json), daemon=True)
+    printer.start()
+    until_s = time.monotonic() + (chosen.seconds if chosen.seconds is not None else 1e9)
+    while printer.is_alive() and not stopping.wait(0.1) and time.monotonic() < until_s:
+        pass
+    over = not printer.is_alive()
+    child.kill()
+    child.wait()
+    return EXIT_NOT_STARTED if over else 0
+
+
+def _print_all(child: subprocess.Popen[str], settings: Settings, as_json: bool) -> None:
+    assert child.stdout is not None
+    watch = GroupWatch("")
+    for line in child.stdout:
+        data = json.loads(line)
+        if "trouble" in data:
+            print(f"locust-kafka lag: {mask(data['trouble'], settings.config)}", file=sys.stderr, flush=True)
+        elif as_json:
+            print(line.rstrip(), flush=True)
+        elif "group" in data:
+            watch = GroupWatch(data["group"])
+            print(f"consumer group {data['group']} on {settings.request_topic}", flush=True)
+        else:
+            look, said = GroupLook.from_wire(data), len(watch.results.moments)
+            watch.saw(look)
+            for moment in watch.results.moments[said:]:
+                print(f"{_time(moment.at_s)}  {moment.words}", flush=True)
+            lag = "not known: nothing was ever committed" if look.lag is None else f"{look.lag} records"
+            print(f"{_time(look.at_s)}  lag {lag}, {len(look.members)} members, {look.state.lower()}", flush=True)
+
+
+def _time(at_s: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at_s))

@@ -1,0 +1,89 @@
+"""The service's consumer group beside the latency: its lag, its rebalances, and what a person is told of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from locust_kafka.report.html import asset
+from tests.support import Process, Waiter, assert_balanced, assert_well_behaved, locust, read_summary, send
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("processes", [0, 2], ids=["local", "distributed"])
+def test_a_service_that_is_scaled_shows_its_rebalances(
+    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path, protocol: str, processes: int
+) -> None:
+    """One instance, two, one again under load: each rebalance is seen and said, and a check fails for them."""
+    waiter.start("--group-protocol", protocol, wait="20ms")
+    options = ["--headless", "--only-summary", "-u", "4", "-r", "4", "--kafka-settle", "0.3", "-t", "60s"]
+    options += [
+        "--kafka-check",
+        "rebalances == 0",
+        "--kafka-check",
+        "lag.max < 100000",
+        "--kafka-report",
+        str(tmp_path),
+    ]
+    options += ["--processes", str(processes)] if processes else []
+    with locust(broker, topics, "locustfiles/closed.py", *options) as run:
+        run.await_line(f"the lag of consumer group '{topics[0]}' is watched")
+        run.await_line("last ")  # some seconds with one instance
+        second = waiter.start("--group-protocol", protocol, wait="20ms", ready=False)
+        run.await_line("1 → 2 members")
+        second.signal(signal.SIGTERM)
+        run.await_line("2 → 1 members")
+        run.signal(signal.SIGINT)
+        assert run.wait() == 7, run.output
+    assert_well_behaved(run.output)
+    summary = read_summary(tmp_path / "summary.json")
+    jsonschema.validate(summary, json.loads(asset("summary.schema.json")))
+    assert_balanced(tmp_path / "summary.json", at_least=20)
+    group, columns = summary["group"], summary["history"]["columns"]
+    assert group["name"] == topics[0]
+    assert group["rebalances"] >= 2
+    assert group["lag_max"] is not None
+    assert re.search(r"check failed: rebalances == 0: \d", run.output)
+    of_seconds = [row[columns.index("rebalances")] for row in summary["history"]["rows"]]
+    assert 2 <= sum(of_seconds) <= group["rebalances"]
+    assert any(row[columns.index("lag")] is not None for row in summary["history"]["rows"])
+
+
+def test_a_service_that_stands_still_falls_behind(broker: str, topics: tuple[str, str], waiter: Waiter) -> None:
+    """`locust-kafka lag`: what was appended and not committed, exactly, once the service has gone."""
+    service = waiter.start(wait="1ms")
+    command = [sys.executable, "-m", "locust_kafka", "lag", "--kafka-bootstrap", broker]
+    with Process([*command, "--kafka-request-topic", topics[0], "--kafka-group", topics[0]]) as lag:
+        lag.await_line(f"consumer group {topics[0]} on {topics[0]}")
+        send(broker, topics[0], [{"value": b"Ada", "partition": number % 4} for number in range(40)])
+        lag.await_line("lag 0 records, 1 members, stable")
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+        lag.await_line("the group has no members: nobody reads the requests")
+        send(broker, topics[0], [{"value": b"Ada", "partition": number % 4} for number in range(28)])
+        lag.await_line("lag 28 records, 0 members, empty")
+        lag.signal(signal.SIGINT)
+        assert lag.wait() == 0, lag.output
+    assert_well_behaved(lag.output)
+
+
+def test_several_groups_are_not_guessed_between(broker: str, topics: tuple[str, str], waiter: Waiter) -> None:
+    """Two services read the topic: a sentence names both and the option; the run goes on without a lag."""
+    waiter.start()
+    other = Waiter(broker, topics)
+    with other:
+        other.start("--group", f"{topics[0]}-other")
+        options = ["--headless", "--only-summary", "-u", "2", "-r", "2", "-t", "5s", "--kafka-settle", "0.2"]
+        with locust(broker, topics, "locustfiles/closed.py", *options) as run:
+            run.await_line(
+                f"2 groups read the request topic ({topics[0]}, {topics[0]}-other): name one by --kafka-group"
+            )
+            run.wait()
+    assert_well_behaved(run.output)
+    assert "Consumer group" not in run.output

@@ -55,6 +55,7 @@ def test_the_metrics_are_the_plan(broker: str, topics: tuple[str, str], waiter: 
     assert (found["waiter_queue_depth", "request"], found["waiter_queue_capacity", "request"]) == (0, 1000)
     assert (found["waiter_queue_depth", "late"], found["waiter_queue_capacity", "late"]) == (0, 100_000)
     assert found["waiter_rebalances_total", ""] == 1
+    assert found["waiter_rebalance_seconds_total", ""] > 0  # from its joining to its assignment
 
 
 def test_a_port_in_use_and_an_unknown_page(broker: str, topics: tuple[str, str], waiter: Waiter) -> None:

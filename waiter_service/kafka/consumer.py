@@ -16,7 +16,7 @@ from waiter_service.kafka.causes import read_failure
 from waiter_service.kafka.cluster import KafkaUnavailable, broker_error
 from waiter_service.kafka.record import position_of, request_of
 from waiter_service.pipeline.job import Finished, Job
-from waiter_service.pipeline.observer import Counters, Timings, Tracing
+from waiter_service.pipeline.observer import REBALANCE_MS, Counters, Timings, Tracing
 from waiter_service.pipeline.queue import BoundedQueue
 
 BATCH = 200
@@ -68,6 +68,8 @@ class RequestConsumer(threading.Thread):
         self._finished: Finished = deque()
         self._backlog: deque[Job] = deque()
         self._newly_assigned = False
+        self._waiting_since_ns = 0
+        """Since when it waits for an assignment, after it joined or had partitions taken away; 0 when it does not."""
         self._stopping = threading.Event()
         self._deadline = 0.0
 
@@ -84,6 +86,7 @@ class RequestConsumer(threading.Thread):
     def run(self) -> None:
         """Thread body."""
         try:
+            self._waiting_since_ns = time.perf_counter_ns()
             self._consumer.subscribe(
                 [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
@@ -184,8 +187,14 @@ class RequestConsumer(threading.Thread):
         self._offsets.assign(partition.partition for partition in partitions)
         self._newly_assigned = True
         self._counters.count("rebalances")
-        self._record_event("assigned", partitions)
-        _logger.info("%s was assigned partitions %s", self.name, sorted(p.partition for p in partitions))
+        took_ns = time.perf_counter_ns() - self._waiting_since_ns if self._waiting_since_ns else 0
+        self._waiting_since_ns = 0
+        self._counters.count(REBALANCE_MS, took_ns // 1_000_000)
+        self._record_event("assigned", partitions, took_ns=took_ns)
+        _logger.info(
+            "%s was assigned partitions %s after %.0f ms",
+            self.name, sorted(p.partition for p in partitions), took_ns / 1e6,
+        )  # fmt: skip
         self.assigned.set()
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -198,16 +207,19 @@ class RequestConsumer(threading.Thread):
     def _drop(self, partitions: list[TopicPartition], how: str) -> None:
         numbers = sorted(partition.partition for partition in partitions)
         unanswered = self._offsets.revoke(numbers)
+        self._waiting_since_ns = self._waiting_since_ns or time.perf_counter_ns()
         self._record_event(how, partitions)
         _logger.info(
             "%s %s partitions %s; %d unanswered requests there are left to the next owner",
             self.name, how, numbers, unanswered,
         )  # fmt: skip
 
-    def _record_event(self, what: str, partitions: list[TopicPartition], **attributes: str) -> None:
+    def _record_event(self, what: str, partitions: list[TopicPartition], took_ns: int = 0, **attributes: str) -> None:
         if self._tracing is not None:
             numbers = ",".join(str(partition.partition) for partition in partitions)
-            self._tracing.record_event(f"{what} {self._topic}", consumer=self.name, partitions=numbers, **attributes)
+            self._tracing.record_event(
+                f"{what} {self._topic}", took_ns, consumer=self.name, partitions=numbers, **attributes
+            )
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         if error is not None:

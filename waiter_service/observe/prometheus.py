@@ -14,6 +14,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from waiter_service.pipeline.observer import REBALANCE_MS
+
 # OpenTelemetry semantic conventions 1.44, messaging metrics: the advised boundaries, in seconds.
 BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _TOTALS = {
@@ -90,6 +92,10 @@ class Collector:
         counts = observed.snapshot()
         for name, words in _TOTALS.items():
             yield CounterMetricFamily(f"waiter_{name}", words, value=counts.pop(name, 0))
+        yield CounterMetricFamily(
+            "waiter_rebalance_seconds", "Time from joining, or from giving partitions back, to the next assignment",
+            value=counts.pop(REBALANCE_MS, 0) / 1000,
+        )  # fmt: skip
         faults = CounterMetricFamily("waiter_faults", "Faults injected on purpose", labels=["fault"])
         events = CounterMetricFamily("waiter_events", "Anomalies, errors and pauses, by kind", labels=["event"])
         for name, count in counts.items():

@@ -104,9 +104,11 @@ class OtelTracing:
             span.set_attribute("waiter.faults", faults)
         return OtelRequestSpan(self._tracer, span)
 
-    def record_event(self, name: str, **attributes: str | int) -> None:
-        """Record what belongs to no request, such as a rebalance, as a trace of its own."""
-        self._tracer.start_span(name, Context(), attributes=dict(attributes)).end()
+    def record_event(self, name: str, took_ns: int = 0, **attributes: str | int) -> None:
+        """Record what belongs to no request, such as a rebalance, as a trace of its own; it took so long until now."""
+        now_ns = time.time_ns()
+        span = self._tracer.start_span(name, Context(), attributes=dict(attributes), start_time=now_ns - took_ns)
+        span.end(now_ns)
 
     def close(self) -> None:
         """Send what is left, for at most CLOSE_S: a collector that hangs must not hold the service."""

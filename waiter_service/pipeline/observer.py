@@ -6,6 +6,9 @@ from typing import NamedTuple, Protocol
 
 from waiter_service.core.request import ParsedRequest, Request
 
+REBALANCE_MS = "rebalance milliseconds"
+"""A counter: from joining, or from giving partitions back, to the next assignment."""
+
 
 class Delivered(NamedTuple):
     """Where a reply is: partition, offset, and when the broker appended it (ms since 1970; None if it does not say)."""
@@ -64,5 +67,5 @@ class Tracing(Protocol):
     def start_request(self, request: Request, parsed: ParsedRequest) -> RequestSpan | None:
         """Start the span of a request; None when nobody records it."""
 
-    def record_event(self, name: str, **attributes: str | int) -> None:
-        """Record what belongs to no request, such as a rebalance, as a trace of its own."""
+    def record_event(self, name: str, took_ns: int = 0, **attributes: str | int) -> None:
+        """Record what belongs to no request, such as a rebalance, as a trace of its own; it took so long until now."""

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow test-lowest jaeger chromium lint bench soak accuracy batching lock clean
+.PHONY: demo test slow test-lowest jaeger chromium lint bench soak accuracy batching scaling lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
@@ -20,6 +20,10 @@ slow: jaeger chromium
 # The same load in batches of four kinds: what it does to every leg, as a picture.
 batching: $(INSTALLED)
 	$(BIN)/locust-kafka batching --locustfile locustfiles/batching.py --picture locustfiles/batching.svg
+
+# A service that is scaled from one instance to three and back: what lag and rebalances do to the latency.
+scaling: $(INSTALLED)
+	$(BIN)/locust-kafka scaling --locustfile locustfiles/open.py --report scaling
 
 # The tests' real Jaeger: built once, with Go, into the user's cache.
 jaeger: $(INSTALLED)

@@ -13,6 +13,7 @@ from locust_kafka.cli.doctor.arguments import add_arguments as doctor_arguments
 from locust_kafka.cli.lag import add_arguments as lag_arguments
 from locust_kafka.cli.watch import add_arguments as watch_arguments
 from locust_kafka.embedded import EmbeddedKafkaError
+from locust_kafka.errors import SettingsError
 from locust_kafka.options import OPTIONS
 
 
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         sys.exit(_COMMANDS[chosen.command](chosen))
-    except EmbeddedKafkaError as error:
+    except (EmbeddedKafkaError, SettingsError) as error:
         sys.exit(f"locust-kafka: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -42,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     batching = commands.add_parser("batching", help="what the producer's batches do to everybody else, with a picture")
     batching.add_argument("--locustfile", required=True, help="such as locustfiles/batching.py")
     batching.add_argument("--picture", default="batching.svg", help="where to draw it [batching.svg]")
+    scaling = commands.add_parser("scaling", help="a service that is scaled under load: lag, rebalances, latency")
+    scaling.add_argument("--locustfile", required=True, help="such as locustfiles/open.py")
+    scaling.add_argument("--report", default="scaling", help="folder for the report [scaling]")
     doctor = commands.add_parser(
         "doctor", help="look at a cluster and this machine before a load test", allow_abbrev=False
     )  # fmt: skip
@@ -79,6 +83,12 @@ def _batching(chosen: argparse.Namespace) -> int:
     from locust_kafka.cli.batching import run_lesson
 
     return run_lesson(chosen.locustfile, chosen.picture)
+
+
+def _scaling(chosen: argparse.Namespace) -> int:
+    from locust_kafka.cli.scaling import run_scaling
+
+    return run_scaling(chosen.locustfile, chosen.report)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:
@@ -123,6 +133,7 @@ def _options(_chosen: argparse.Namespace) -> int:
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "broker": _broker, "demo": _demo, "batching": _batching, "doctor": _doctor, "watch": _watch, "lag": _lag,
+    "broker": _broker, "demo": _demo, "batching": _batching, "scaling": _scaling,
+    "doctor": _doctor, "watch": _watch, "lag": _lag,
     "report": _report, "options": _options,
 }  # fmt: skip

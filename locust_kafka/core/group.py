@@ -42,7 +42,7 @@ class GroupLook(NamedTuple):
         """From the plain values that the reader's process prints.
 
         Raises:
-            LookupError, TypeError, ValueError, AttributeError: they are not of that form.
+            LookupError, TypeError, ValueError, AttributeError, OverflowError: they are not of that form.
         """
         at_s = float(data["at_s"])
         if not math.isfinite(at_s):

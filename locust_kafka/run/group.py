@@ -51,7 +51,7 @@ class GroupFollower:
         """Take one line of the child's.
 
         Raises:
-            ValueError, LookupError, TypeError, AttributeError: it is not of the form that the child writes.
+            ValueError, LookupError, TypeError, AttributeError, OverflowError: it is not of the child's form.
         """
         data = json.loads(line)
         if "group" in data:
@@ -82,5 +82,5 @@ class GroupFollower:
             self._child.stdin.flush()
             for line in self._child.stdout:
                 self.take(line)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             logger.warning("the consumer group cannot be watched: %r", error)

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from locust_kafka.report.html import asset
+from tests.secured import PASSWORD, SecuredKafka
 from tests.support import Process, Waiter, assert_balanced, assert_well_behaved, locust, read_summary, send
 
 
@@ -87,3 +88,20 @@ def test_several_groups_are_not_guessed_between(broker: str, topics: tuple[str, 
             run.wait()
     assert_well_behaved(run.output)
     assert "Consumer group" not in run.output
+
+
+def test_a_group_that_may_not_be_seen_is_a_sentence(tmp_path: Path) -> None:
+    """DESCRIBE on the topic and not on the group: what is missing and what to grant, no traceback, no password."""
+    with SecuredKafka() as secured:
+        secured.create_topics("asked", "answered")
+        secured.allow("DESCRIBE", "asked")
+        config = tmp_path / "client.properties"
+        config.write_text("".join(f"{name}={value}\n" for name, value in secured.credentials().items()))
+        command = [sys.executable, "-m", "locust_kafka", "lag", "--kafka-bootstrap", secured.sasl]
+        options = ["--kafka-config", str(config), "--kafka-request-topic", "asked", "--kafka-group", "waiters"]
+        with Process([*command, *options]) as lag:
+            assert lag.wait(60) == 3, lag.output
+    assert_well_behaved(lag.output)
+    assert "the consumer group cannot be looked at" in lag.output
+    assert "grant DESCRIBE on the group" in lag.output
+    assert PASSWORD not in lag.output

@@ -34,6 +34,8 @@ from locust_kafka.kafka.groups import admin_config
 ANSWER_S = 5.0
 EVERY_S = 1.0
 FIND_EVERY_S = 5.0
+MOST_FINDS = 24
+"""Two minutes: on a large cluster each search costs its brokers something."""
 MOST_GROUPS = 500
 """Active groups that are looked through for the one that reads a topic."""
 _ACTIVE = {
@@ -134,14 +136,17 @@ def follow(reader: GroupReader, group: str) -> None:
         reader: asks.
         group: whose; "" for the only one that reads the topics.
     """
-    said = ""
+    said, finds = "", 0
     while True:
         began_s = time.monotonic()
         try:
             if group:
                 _print(reader.look(group))
                 said = ""
+            elif finds == MOST_FINDS:
+                raise LookupError("no consumer group has read the request topic: none is looked for any more")
             else:
+                finds += 1
                 group, said = _chosen(reader.find(), said)
         except LookupError as error:
             _print({"trouble": str(error.args[0]), "over": True})

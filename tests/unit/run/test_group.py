@@ -99,6 +99,13 @@ class Groups:
     ("found", "lines"),
     [
         ([[], [], ["a"]], ["no consumer group reads the request topic yet", "looks at a"]),
+        (
+            [[]] * 3,
+            [
+                "no consumer group reads the request topic yet",
+                "no consumer group has read the request topic: none is looked for any more",
+            ],
+        ),
         ([["a", "b"]], ["2 groups read the request topic (a, b): name one by --kafka-group"]),
     ],
 )
@@ -107,6 +114,7 @@ def test_a_group_is_found_or_a_sentence_says_why_not(
 ) -> None:
     """None yet: said once and asked again; one: taken; several: none is guessed."""
     monkeypatch.setattr(lag, "FIND_EVERY_S", 0.0)
+    monkeypatch.setattr(lag, "MOST_FINDS", 3)
     monkeypatch.setattr(lag, "EVERY_S", 0.0)
     lag.follow(Groups(*found), "")  # type: ignore[arg-type]
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

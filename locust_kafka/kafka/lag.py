@@ -143,11 +143,12 @@ def follow(reader: GroupReader, group: str) -> None:
             if group:
                 _print(reader.look(group))
                 said = ""
-            elif finds == MOST_FINDS:
-                raise LookupError("no consumer group has read the request topic: none is looked for any more")
-            else:
+            elif finds < MOST_FINDS:
                 finds += 1
                 group, said = _chosen(reader.find(), said)
+            else:
+                _print({"trouble": "no consumer group has read the request topic: the search ends", "over": True})
+                return
         except LookupError as error:
             _print({"trouble": str(error.args[0]), "over": True})
             return

@@ -103,7 +103,7 @@ class Groups:
             [[]] * 3,
             [
                 "no consumer group reads the request topic yet",
-                "no consumer group has read the request topic: none is looked for any more",
+                "no consumer group has read the request topic: the search ends",
             ],
         ),
         ([["a", "b"]], ["2 groups read the request topic (a, b): name one by --kafka-group"]),

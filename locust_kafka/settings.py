@@ -137,7 +137,7 @@ def parse(
         trace_slow_ms=number(*get("kafka_trace_slow"), 0.001, 1e7) if text(get("kafka_trace_slow")) else None,
         trace_url=_trace_url(get("kafka_trace_url")),
         metrics_port=_port(get("kafka_metrics_port")),
-        checks=read_checks(*get("kafka_check")),
+        checks=_checks(given.get("kafka_check"), get("kafka_check")),
         baseline=read_baseline(text(baseline), baseline.source) if text(baseline := get("kafka_baseline")) else None,
         regression=read_share(*get("kafka_regression")),
         report=writable_folder(text(get("kafka_report")), get("kafka_report").source),
@@ -250,6 +250,13 @@ def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[st
 
 def _one_of(given: Given, *words: str) -> str:
     return one_of(text(given), given.source, *words)
+
+
+def _checks(written: Given | None, given: Given) -> tuple[Check, ...]:
+    # An unset variable of a CI job must not be a passed gate.
+    if written is not None and not str(written.value).strip():
+        raise SettingsError(f"{given.source} {given.value!r} is empty: give a check, or leave it out")
+    return read_checks(*given)
 
 
 def _group(given: Given) -> str:

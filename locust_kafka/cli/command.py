@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="locust-kafka", description="Companions of the Locust plugin locust_kafka.")
     commands = parser.add_subparsers(dest="command", required=True)
-    broker = commands.add_parser("broker", help="run a real Apache Kafka in the foreground; its data goes with it")
+    broker = commands.add_parser(
+        "broker", help="run a real Apache Kafka, in the foreground or --detach; its data goes with it"
+    )
     broker.add_argument("--port", type=int, default=9092, help="of the first broker; 0 takes a free one [9092]")
     broker.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="how many [1]")
     broker.add_argument("--detach", action="store_true", help="return when it is up, and leave it running")

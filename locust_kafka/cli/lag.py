@@ -9,13 +9,19 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
-from locust_kafka.cli.given import add_options, given_settings
+from confluent_kafka import KafkaException
+
+from locust_kafka.cli.given import MOST_SECONDS, add_options, given_settings, how_long
 from locust_kafka.core.group import GroupLook, GroupWatch
-from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError
+from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, NotReady, SettingsError
+from locust_kafka.kafka.causes import setting_refused
+from locust_kafka.kafka.cluster import Cluster
 from locust_kafka.kafka.config import cluster_config
 from locust_kafka.kafka.properties import mask
-from locust_kafka.options import AUTO
+from locust_kafka.kafka.ready import await_ready
+from locust_kafka.options import AUTO, OFF
 from locust_kafka.settings import Settings
 
 FLAGS = ("bootstrap", "config", "request-topic", "group")
@@ -36,7 +42,11 @@ def run_lag(chosen: argparse.Namespace, stopping: threading.Event) -> int:
         stopping: ends it.
     """
     try:
+        seconds = how_long(chosen)
         settings, _notes = given_settings(chosen, os.environ)
+        if settings.group == OFF:
+            raise SettingsError("--kafka-group off leaves nothing to look at: give the group's name, or auto")
+        _await_topic(settings)
     except KafkaPluginError as error:
         print(f"locust-kafka lag: {error}", file=sys.stderr)
         return EXIT_NOT_STARTED
@@ -53,13 +63,33 @@ def run_lag(chosen: argparse.Namespace, stopping: threading.Event) -> int:
     child.stdin.flush()
     printer = threading.Thread(target=_print_all, args=(child, settings, chosen.json), daemon=True)
     printer.start()
-    until_s = time.monotonic() + (chosen.seconds if chosen.seconds is not None else 1e9)
+    until_s = time.monotonic() + (MOST_SECONDS if seconds is None else seconds)
     while printer.is_alive() and not stopping.wait(0.1) and time.monotonic() < until_s:
         pass
     over = not printer.is_alive()
     child.kill()
     child.wait()
     return EXIT_NOT_STARTED if over else 0
+
+
+def _await_topic(settings: Settings) -> None:
+    """See that the request topic is there.
+
+    Raises:
+        NotReady: no broker answers, or there is no such topic.
+    """
+    asked = replace(settings, request_topics=frozenset({settings.request_topic}), reply_topics=frozenset())
+    try:
+        cluster = Cluster(cluster_config(asked))
+    except KafkaException as error:
+        sentence = setting_refused(error.args[0].str(), settings.config_lines, "the --kafka-config file")
+        raise SettingsError(mask(sentence, settings.config)) from error
+    try:
+        await_ready(asked, cluster)
+    except NotReady as error:
+        raise NotReady(mask(str(error), settings.config)) from None
+    finally:
+        cluster.close()
 
 
 def _print_all(child: subprocess.Popen[str], settings: Settings, as_json: bool) -> None:
@@ -80,7 +110,9 @@ def _print_all(child: subprocess.Popen[str], settings: Settings, as_json: bool) 
             for moment in watch.results.moments[said:]:
                 print(f"{_time(moment.at_s)}  {moment.words}", flush=True)
             lag = "not known: nothing was ever committed" if look.lag is None else f"{look.lag} records"
-            print(f"{_time(look.at_s)}  lag {lag}, {len(look.members)} members, {look.state.lower()}", flush=True)
+            count = len(look.members)
+            members = "1 member" if count == 1 else f"{count} members"
+            print(f"{_time(look.at_s)}  lag {lag}, {members}, {look.state.lower()}", flush=True)
 
 
 def _time(at_s: float) -> str:

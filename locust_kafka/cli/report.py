@@ -64,7 +64,7 @@ def _of_summary(path: Path) -> dict[str, Any]:
         facts, history, workers = summary.pop("run"), summary.pop("history"), summary.pop("workers", [])
         verdict = str(summary["verdict"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise LogError(f"{file} is no summary of --kafka-report") from error
+        raise LogError(f"{file} is no summary of --kafka-report (that of --kafka-summary has no history)") from error
     return {
         "run": "", "verdict": verdict, "words": "", "refusal": "", "ended": True, "history": history,
         "summary": summary, "facts": facts, "workers": workers,

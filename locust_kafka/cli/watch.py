@@ -14,10 +14,20 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, TopicPartition
 
-from locust_kafka.cli.given import add_options, given_settings
+from locust_kafka.cli.given import add_options, given_settings, how_long
+from locust_kafka.core.books import Outcome
 from locust_kafka.core.checks import Judged, judge
 from locust_kafka.core.flow import Flow, Place
-from locust_kafka.errors import EXIT_CHECK, EXIT_INVALID, EXIT_NOT_STARTED, KafkaPluginError, NotReady, SettingsError
+from locust_kafka.core.results import RunResults
+from locust_kafka.errors import (
+    EXIT_CHECK,
+    EXIT_CUT_SHORT,
+    EXIT_INVALID,
+    EXIT_NOT_STARTED,
+    KafkaPluginError,
+    NotReady,
+    SettingsError,
+)
 from locust_kafka.exchange.matching import Rule, rule
 from locust_kafka.kafka.causes import setting_refused
 from locust_kafka.kafka.cluster import Cluster
@@ -32,6 +42,18 @@ FLAGS = ("bootstrap", "config", "request-topic", "reply-topic", "reply-timeout",
 LINE_EVERY_S = 5
 BATCH = 1000
 POLL_S = 0.2
+KNOWN = frozenset({
+    "e2e", "e2e_matched", "late", "duplicate", "requests", "matched", "timeouts", "unfinished", "failures",
+    "late_replies", "duplicates", "malformed", "timeout_ratio", "failure_ratio", "late_ratio", "duplicate_ratio",
+    "rate",
+})  # fmt: skip
+"""What a check can ask of a watch."""
+PHRASES = {
+    "e2e": "from append to append: matched, and timed out at its timeout",
+    "e2e_matched": "matched replies alone",
+    "late": "first replies that were appended after the timeout",
+    "duplicate": "further replies to an answered request",
+}
 WORDS = (
     "Watched, not sent: a latency runs from the request's append to the reply's, in whole milliseconds; who waits for "
     "the reply waits longer, by the way to the log and back."
@@ -45,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_watch(chosen: argparse.Namespace, stopping: threading.Event) -> int:
-    """Watch until `stopping` is set or the time is over; the exit code: 0, 3 (not started), 4, or 7 (a check failed).
+    """Watch until `stopping` is set or the time is over; the exit code: 0, 3 (not started), 4, 6 or 7.
 
     Args:
         chosen: the parsed command line.
@@ -53,9 +75,13 @@ def run_watch(chosen: argparse.Namespace, stopping: threading.Event) -> int:
     """
     settings = None
     try:
-        if chosen.seconds is not None and not 0 < chosen.seconds < 10**7:
-            raise SettingsError(f"--seconds {chosen.seconds} is refused: give a number above 0")
+        seconds = how_long(chosen)
         settings, notes = given_settings(chosen, os.environ)
+        for check in settings.checks:
+            if check.metric not in KNOWN:
+                raise SettingsError(
+                    f"--kafka-check {check.text!r} is refused: a watch knows {', '.join(sorted(KNOWN))}"
+                )
         if settings.request_topic == settings.reply_topic:
             raise SettingsError(f"requests and replies cannot both be in {settings.request_topic!r}: name two topics")
         for note in notes:
@@ -64,7 +90,7 @@ def run_watch(chosen: argparse.Namespace, stopping: threading.Event) -> int:
     except KafkaPluginError as error:
         print(f"locust-kafka watch: {error}", file=sys.stderr)
         return EXIT_NOT_STARTED
-    failure = watch.follow(stopping, chosen.seconds)
+    failure = watch.follow(stopping, seconds)
     return _report(settings, watch, failure)
 
 
@@ -132,9 +158,23 @@ class Watch:
                 said += 1
                 if said % LINE_EVERY_S == 0 and (latest := self.flow.history.latest(LINE_EVERY_S)) is not None:
                     print(progress.line(latest, open_model=False).replace("sent ", "seen "), flush=True)
+        failure = failure or self._drain(stopping)
         self.flow.sample(round(time.time()), max(time.monotonic() - sampled_s, 1e-3))
         self.flow.finish()
         self._consumer.close()
+        return failure
+
+    def _drain(self, stopping: threading.Event) -> str:
+        """Take no more requests, and wait for the replies to those that are pending; a second signal cuts it short."""
+        pending = self.flow.results.total.pending
+        if pending:
+            print(f"draining: {pending} requests have no reply yet (again: end now)", flush=True)
+        stopping.clear()
+        self.flow.closing = True
+        failure = ""
+        while self.flow.results.total.pending and not stopping.is_set() and not failure:
+            failure = self._read(time.monotonic())
+            self.flow.pass_time(time.monotonic())
         return failure
 
     def _read(self, now_s: float) -> str:
@@ -166,7 +206,7 @@ def _report(settings: Settings, watch: Watch, failure: str) -> int:
     if not results.balanced(closed=True):
         results.invalid.append("the books do not balance")
     judged = judge(settings.checks, results)
-    print("\n".join([*console.lines(results, judged), WORDS]), flush=True)
+    print("\n".join([*console.lines(results, judged, PHRASES), WORDS]), flush=True)
     facts = {
         "watched": "two topics of somebody else's; nothing was produced",
         "began": watch.began.isoformat(timespec="seconds"),
@@ -182,10 +222,12 @@ def _report(settings: Settings, watch: Watch, failure: str) -> int:
     except OSError as error:
         print(f"locust-kafka watch: {error.filename} could not be written: {error.strerror}", file=sys.stderr)
         return EXIT_INVALID
-    return _exit_code(results.invalid, judged)
+    return _exit_code(results, judged)
 
 
-def _exit_code(invalid: list[str], judged: list[Judged]) -> int:
-    if invalid:
+def _exit_code(results: RunResults, judged: list[Judged]) -> int:
+    if results.invalid:
         return EXIT_INVALID
+    if results.total.outcomes[Outcome.UNFINISHED]:
+        return EXIT_CUT_SHORT
     return EXIT_CHECK if any(not one.passed for one in judged) else 0

@@ -58,7 +58,7 @@ RUN_COUNTS: dict[str, Callable[[RunResults], int | None]] = {
     "orphans": lambda results: results.total.verdicts[Verdict.ORPHAN],
     "malformed": lambda results: results.total.verdicts[Verdict.MALFORMED],
     "dropped": lambda results: results.arrivals.dropped,
-    "rebalances": lambda results: results.group.rebalances if results.group else None,
+    "rebalances": lambda results: results.group.rebalances if results.group and results.group.exists else None,
     "task_errors": lambda results: results.notes.get(TASK_ERRORS, 0),
 }
 """Of the run alone: they belong to no request name."""
@@ -198,6 +198,9 @@ def _statistic(series: LatencySeries, statistic: str) -> float | None:
 def _why_none(check: Check, results: RunResults) -> str:
     if check.metric in LEGS and results.legs_unavailable:
         return results.legs_unavailable
+    if check.metric in (LAG, "rebalances") and results.group is not None:
+        what = "never committed anything" if results.group.exists else "does not exist"
+        return f"the consumer group {results.group.name!r} {what}"
     if check.metric in (LAG, "rebalances"):
         return "the service's consumer group was not watched: see --kafka-group"
     if check.metric == "offered_rate":

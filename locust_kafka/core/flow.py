@@ -51,6 +51,8 @@ class Flow:
 
     def __init__(self, timeout_s: float) -> None:
         self.results = RunResults()
+        self.closing = False
+        """Whether the watch is about to end: it takes no more requests."""
         self.history = History()
         self._timeout_s = timeout_s
         self._pending: dict[bytes, _Open] = {}
@@ -67,6 +69,8 @@ class Flow:
             place: where it lies.
             read_s: when it was read, on a clock that only goes up.
         """
+        if self.closing:
+            return
         if correlation_id is None:
             self.results.note(_WITHOUT_ID)
             return

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 STABLE, EMPTY = "STABLE", "EMPTY"
+ABSENT = frozenset({"DEAD", "UNKNOWN"})
+"""What Kafka answers for a group that it does not know."""
 REBALANCING = frozenset({"PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "RECONCILING"})
 MAX_MOMENTS = 200
 """Moments that are kept, the first ones; all are counted."""
@@ -69,6 +71,7 @@ class GroupResults:
         lag_end: the same at the last look.
         rebalances: how many were seen.
         moments: the first MAX_MOMENTS of what happened.
+        exists: whether Kafka knew such a group at any look.
     """
 
     name: str
@@ -76,6 +79,7 @@ class GroupResults:
     lag_end: int | None = None
     rebalances: int = 0
     moments: list[Moment] = field(default_factory=list)
+    exists: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """For the summary."""
@@ -104,6 +108,10 @@ class GroupWatch:
         if look.lag is not None:
             results.lag_max = max(look.lag, results.lag_max or 0)
         results.lag_end = look.lag
+        if look.state not in ABSENT:
+            results.exists = True
+        elif before is None:
+            self._note(look.at_s, "there is no such group: see its name, and whether the service runs")
         shown = self._judge(look)
         results.rebalances += shown
         if look.state == EMPTY and before is not None and before.state != EMPTY:

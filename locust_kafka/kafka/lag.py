@@ -90,9 +90,13 @@ class GroupReader:
 
         Raises:
             KafkaException: no broker answered, or one refused.
+            LookupError: a topic is gone; its text is a sentence.
         """
         at_s = time.time()
         metadata = [self._admin.list_topics(topic, timeout=ANSWER_S).topics[topic] for topic in self._topics]
+        gone = [one.topic for one in metadata if one.error is not None or not one.partitions]
+        if gone:
+            raise LookupError(f"the topic {gone[0]!r} does not exist")
         states = [(str(one.topic), number, state) for one in metadata for number, state in one.partitions.items()]
         partitions = [TopicPartition(topic, number) for topic, number, state in states if state.leader >= 0]
         described = self._admin.describe_consumer_groups([group], request_timeout=ANSWER_S)[group]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
@@ -56,14 +56,23 @@ def show(results: RunResults, judged: Sequence[Judged] = ()) -> None:
         console.info(line)
 
 
-def lines(results: RunResults, judged: Sequence[Judged] = ()) -> list[str]:
-    """The summary, line by line."""
+def lines(
+    results: RunResults, judged: Sequence[Judged] = (), phrases: Mapping[str, str] = _SERIES_PHRASES
+) -> list[str]:
+    """The summary, line by line.
+
+    Args:
+        results: of the whole run.
+        judged: its checks.
+        phrases: what each latency series means.
+    """
     whole = results.whole()
     out = ["", verdict.sentence(results, judged), *verdict.check_lines(judged), *_head(results)]
     out += ["", _heading("Latency, ms")]
     if results.since:
         out.append(f"  ({results.since})")
-    out += [_latency_line(name, whole) for name in SHOWN if name != "from_send" or results.open_model]
+    shown = [name for name in SHOWN if name in phrases and (name != "from_send" or results.open_model)]
+    out += [_row(name, getattr(whole, name).summary(), phrases[name]) for name in shown]
     out += corrected(results, whole)
     out += legs.lines(results, whole)
     out += health.lines(results)
@@ -136,6 +145,8 @@ def _group(results: RunResults) -> list[str]:
     group = results.group
     if group is None:
         return []
+    if not group.exists:
+        return ["", f"Consumer group {group.name}: there is none of this name"]
     behind = "its lag is not known: nothing was ever committed"
     if group.lag_max is not None:
         behind = f"at most {group.lag_max} records behind, {'-' if group.lag_end is None else group.lag_end} at the end"
@@ -170,10 +181,6 @@ def corrected(results: RunResults, whole: NameResults) -> list[str]:
 
 def _heading(title: str) -> str:
     return f"{title:<22}{'count':>9}" + "".join(f"{column.replace('p999', 'p99.9'):>10}" for column in _COLUMNS)
-
-
-def _latency_line(name: str, whole: NameResults) -> str:
-    return _row(name, whole.shown()[name].summary(), _SERIES_PHRASES[name])
 
 
 def _row(name: str, summary: dict[str, Any], phrase: str) -> str:

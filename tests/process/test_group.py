@@ -13,7 +13,7 @@ import pytest
 
 from locust_kafka.report.html import asset
 from tests.secured import PASSWORD, SecuredKafka
-from tests.support import Process, Waiter, assert_balanced, assert_well_behaved, locust, read_summary, send
+from tests.support import NO_BROKER, Process, Waiter, assert_balanced, assert_well_behaved, locust, read_summary, send
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -63,7 +63,7 @@ def test_a_service_that_stands_still_falls_behind(broker: str, topics: tuple[str
     with Process([*command, "--kafka-request-topic", topics[0], "--kafka-group", topics[0]]) as lag:
         lag.await_line(f"consumer group {topics[0]} on {topics[0]}")
         send(broker, topics[0], [{"value": b"Ada", "partition": number % 4} for number in range(40)])
-        lag.await_line("lag 0 records, 1 members, stable")
+        lag.await_line("lag 0 records, 1 member, stable")
         service.signal(signal.SIGTERM)
         assert service.wait() == 0
         lag.await_line("the group has no members: nobody reads the requests")
@@ -105,3 +105,35 @@ def test_a_group_that_may_not_be_seen_is_a_sentence(tmp_path: Path) -> None:
     assert "the consumer group cannot be looked at" in lag.output
     assert "grant DESCRIBE on the group" in lag.output
     assert PASSWORD not in lag.output
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--kafka-request-topic", "nowhere"], "topic 'nowhere' does not exist"),
+        (["--kafka-bootstrap", NO_BROKER], "127.0.0.1:1"),
+        (["--seconds", "nan"], "--seconds nan is refused"),
+        (["--kafka-group", "off"], "--kafka-group off leaves nothing to look at"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_a_sentence(
+    broker: str, topics: tuple[str, str], options: list[str], sentence: str
+) -> None:
+    """A misspelt topic, no broker, nonsense: exit code 3 and one sentence, no traceback."""
+    command = [sys.executable, "-m", "locust_kafka", "lag", "--kafka-bootstrap", broker]
+    with Process([*command, "--kafka-request-topic", topics[0], "--kafka-group", "g", *options]) as lag:
+        assert lag.wait(60) == 3, lag.output
+    assert_well_behaved(lag.output)
+    assert sentence in lag.output
+
+
+def test_a_group_that_does_not_exist_passes_no_check(broker: str, topics: tuple[str, str], waiter: Waiter) -> None:
+    """A misspelt group has no rebalances that anybody saw: no value, and the sentence says that there is none."""
+    waiter.start()
+    options = ["--headless", "--only-summary", "-u", "2", "-r", "2", "-t", "4s", "--kafka-settle", "0.2"]
+    options += ["--kafka-group", "misspelt", "--kafka-check", "rebalances == 0"]
+    with locust(broker, topics, "locustfiles/closed.py", *options) as run:
+        assert run.wait() == 7, run.output
+    assert_well_behaved(run.output)
+    assert "check failed: rebalances == 0: no value (the consumer group 'misspelt' does not exist)" in run.output
+    assert "Consumer group misspelt: there is none of this name" in run.output

@@ -61,6 +61,8 @@ def test_what_it_sees_is_what_a_run_does(broker: str, topics: tuple[str, str], w
         (["--seconds", "-1"], "--seconds -1.0 is refused"),
         (["--kafka-match", "magic"], "--kafka-match 'magic' is unknown"),
         (["--kafka-check", "speed > 3"], "speed"),
+        (["--kafka-check", "lag.max < 3"], "--kafka-check 'lag.max < 3' is refused: a watch knows"),
+        (["--kafka-check", ""], "--kafka-check '' is empty"),
     ],
 )
 def test_what_cannot_be_watched_is_a_sentence(

@@ -201,10 +201,13 @@ def test_lag_and_rebalances_are_of_the_services_group() -> None:
     wanted = [parse_check("lag.max < 1000"), parse_check("lag.end == 0"), parse_check("rebalances == 0")]
     assert [one.passed for one in judge(wanted, results)] == [False] * 3
     assert "see --kafka-group" in judge(wanted, results)[0].reason
-    results.group = GroupResults("g", 999, 0, 1)
+    results.group = GroupResults("g", 999, 0, 1, exists=True)
     assert [(one.passed, one.found) for one in judge(wanted, results)] == [(True, "999"), (True, "0"), (False, "1")]
-    results.group = GroupResults("g")
+    results.group = GroupResults("g", exists=True)
     assert [one.passed for one in judge(wanted, results)] == [False, False, True]
+    results.group = GroupResults("g")
+    assert [one.passed for one in judge(wanted, results)] == [False] * 3
+    assert judge(wanted, results)[2].reason == "the consumer group 'g' does not exist"
     for text, where in (("lag < 3", "column 5"), ("lag.p99 < 3", "column 5"), ("lag[n].max < 3", "column 4")):
         with pytest.raises(ValueError, match=where):
             parse_check(text)

@@ -13,7 +13,7 @@ from locust_kafka.kafka.properties import Properties, PropertiesError, read_prop
 from locust_kafka.options import OPTIONS
 from locust_kafka.settings import Given, Settings, parse
 
-MOST_SECONDS = 1e7
+MAX_SECONDS = 1e7
 _KUBERNETES = re.compile(r"(tcp|udp|sctp)://\S+")
 
 
@@ -53,15 +53,15 @@ def given_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tu
     return settings, [*notes, *properties.notes]
 
 
-def how_long(chosen: argparse.Namespace) -> float | None:
+def seconds_of(chosen: argparse.Namespace) -> float | None:
     """The value of `--seconds`; None for no limit.
 
     Raises:
         SettingsError: it is no number of seconds.
     """
     seconds: float | None = chosen.seconds
-    if seconds is not None and not 0 < seconds <= MOST_SECONDS:  # neither is what is not a number
-        raise SettingsError(f"--seconds {seconds} is refused: give a number above 0, at most {MOST_SECONDS:.0f}")
+    if seconds is not None and not 0 < seconds <= MAX_SECONDS:  # neither is what is not a number
+        raise SettingsError(f"--seconds {seconds} is refused: give a number above 0, at most {MAX_SECONDS:.0f}")
     return seconds
 
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from confluent_kafka import KafkaException
 
-from locust_kafka.cli.given import MOST_SECONDS, add_options, given_settings, how_long
-from locust_kafka.core.group import GroupLook, GroupWatch
+from locust_kafka.cli.given import MAX_SECONDS, add_options, given_settings, seconds_of
+from locust_kafka.core.group import GroupSample, GroupTracker
 from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, NotReady, SettingsError
 from locust_kafka.kafka.causes import setting_refused
 from locust_kafka.kafka.cluster import Cluster
@@ -42,7 +42,7 @@ def run_lag(chosen: argparse.Namespace, stopping: threading.Event) -> int:
         stopping: ends it.
     """
     try:
-        seconds = how_long(chosen)
+        seconds = seconds_of(chosen)
         settings, _notes = given_settings(chosen, os.environ)
         if settings.group == OFF:
             raise SettingsError("--kafka-group off leaves nothing to look at: give the group's name, or auto")
@@ -63,7 +63,7 @@ def run_lag(chosen: argparse.Namespace, stopping: threading.Event) -> int:
     child.stdin.flush()
     printer = threading.Thread(target=_print_all, args=(child, settings, chosen.json), daemon=True)
     printer.start()
-    until_s = time.monotonic() + (MOST_SECONDS if seconds is None else seconds)
+    until_s = time.monotonic() + (MAX_SECONDS if seconds is None else seconds)
     while printer.is_alive() and not stopping.wait(0.1) and time.monotonic() < until_s:
         pass
     over = not printer.is_alive()
@@ -94,7 +94,7 @@ def _await_topic(settings: Settings) -> None:
 
 def _print_all(child: subprocess.Popen[str], settings: Settings, as_json: bool) -> None:
     assert child.stdout is not None
-    watch = GroupWatch("")
+    watch = GroupTracker("")
     for line in child.stdout:
         data = json.loads(line)
         if "trouble" in data:
@@ -102,13 +102,13 @@ def _print_all(child: subprocess.Popen[str], settings: Settings, as_json: bool) 
         elif as_json:
             print(line.rstrip(), flush=True)
         elif "group" in data:
-            watch = GroupWatch(data["group"])
+            watch = GroupTracker(data["group"])
             print(f"consumer group {data['group']} on {settings.request_topic}", flush=True)
         else:
-            look, said = GroupLook.from_wire(data), len(watch.results.moments)
-            watch.saw(look)
-            for moment in watch.results.moments[said:]:
-                print(f"{_time(moment.at_s)}  {moment.words}", flush=True)
+            look, said = GroupSample.from_wire(data), len(watch.results.events)
+            watch.add_sample(look)
+            for event in watch.results.events[said:]:
+                print(f"{_time(event.at_s)}  {event.words}", flush=True)
             lag = "not known: nothing was ever committed" if look.lag is None else f"{look.lag} records"
             count = len(look.members)
             members = "1 member" if count == 1 else f"{count} members"

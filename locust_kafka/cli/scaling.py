@@ -67,7 +67,7 @@ def _explain(summary: dict[str, Any], folder: str) -> None:
     print(f"\ne2e p50 {e2e['p50']:.0f} ms, p99 {e2e['p99']:.0f} ms, at most {e2e['max']:.0f} ms")
     if group is not None:
         print(f"the group was at most {group['lag_max']} records behind; {group['rebalances']} rebalances:")
-        for at_s, words in group["moments"]:
+        for at_s, words in group["events"]:
             print(f"  {time.strftime('%H:%M:%S', time.localtime(at_s))}  {words}")
     print(f"\nThe picture, latency and lag one above the other: {Path(folder) / 'report.html'}")
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, TopicPartition
 
-from locust_kafka.cli.given import add_options, given_settings, how_long
+from locust_kafka.cli.given import add_options, given_settings, seconds_of
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.checks import Judged, judge
-from locust_kafka.core.flow import Flow, Place
+from locust_kafka.core.flow import Flow, RecordPosition
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import (
     EXIT_CHECK,
@@ -42,7 +42,7 @@ FLAGS = ("bootstrap", "config", "request-topic", "reply-topic", "reply-timeout",
 LINE_EVERY_S = 5
 BATCH = 1000
 POLL_S = 0.2
-KNOWN = frozenset({
+SUPPORTED_METRICS = frozenset({
     "e2e", "e2e_matched", "late", "duplicate", "requests", "matched", "timeouts", "unfinished", "failures",
     "late_replies", "duplicates", "malformed", "timeout_ratio", "failure_ratio", "late_ratio", "duplicate_ratio",
     "rate",
@@ -75,12 +75,12 @@ def run_watch(chosen: argparse.Namespace, stopping: threading.Event) -> int:
     """
     settings = None
     try:
-        seconds = how_long(chosen)
+        seconds = seconds_of(chosen)
         settings, notes = given_settings(chosen, os.environ)
         for check in settings.checks:
-            if check.metric not in KNOWN:
+            if check.metric not in SUPPORTED_METRICS:
                 raise SettingsError(
-                    f"--kafka-check {check.text!r} is refused: a watch knows {', '.join(sorted(KNOWN))}"
+                    f"--kafka-check {check.text!r} is refused: a watch knows {', '.join(sorted(SUPPORTED_METRICS))}"
                 )
         if settings.request_topic == settings.reply_topic:
             raise SettingsError(f"requests and replies cannot both be in {settings.request_topic!r}: name two topics")
@@ -187,7 +187,7 @@ class Watch:
 
     def _take(self, message: Any, read_s: float) -> None:
         kind, stamp_ms = message.timestamp()
-        place = Place(
+        place = RecordPosition(
             str(message.topic()), int(message.partition()), int(message.offset()),
             stamp_ms if kind != TIMESTAMP_NOT_AVAILABLE else 0,
         )  # fmt: skip

@@ -25,7 +25,7 @@ _WITHOUT_ID = "requests without a correlation id"
 _BACKWARDS = "replies with an earlier stamp than their request's (taken as 0 ms)"
 
 
-class Place(NamedTuple):
+class RecordPosition(NamedTuple):
     """Where a record lies, and when it was appended."""
 
     topic: str
@@ -37,8 +37,8 @@ class Place(NamedTuple):
         return f"{self.topic} [{self.partition}] at {self.offset}"
 
 
-class _Open(NamedTuple):
-    place: Place
+class _ReadRecord(NamedTuple):
+    place: RecordPosition
     read_s: float
 
 
@@ -55,13 +55,13 @@ class Flow:
         """Whether the watch is about to end: it takes no more requests."""
         self.history = History()
         self._timeout_s = timeout_s
-        self._pending: dict[bytes, _Open] = {}
-        self._early: dict[bytes, list[_Open]] = {}
-        self._ended: dict[bytes, tuple[Place, bool]] = {}
+        self._pending: dict[bytes, _ReadRecord] = {}
+        self._early: dict[bytes, list[_ReadRecord]] = {}
+        self._ended: dict[bytes, tuple[RecordPosition, bool]] = {}
         self._e2e = LatencySeries()
         self._before = Counters()
 
-    def request(self, correlation_id: bytes | None, place: Place, read_s: float) -> None:
+    def request(self, correlation_id: bytes | None, place: RecordPosition, read_s: float) -> None:
         """A request was read.
 
         Args:
@@ -79,11 +79,11 @@ class Flow:
             return
         self.results.total.registered += 1
         self.results.name(place.topic).books.registered += 1
-        self._pending[correlation_id] = _Open(place, read_s)
+        self._pending[correlation_id] = _ReadRecord(place, read_s)
         for early in self._early.pop(correlation_id, ()):
             self._judge(correlation_id, early.place)
 
-    def reply(self, correlation_id: bytes | None, place: Place, read_s: float) -> None:
+    def reply(self, correlation_id: bytes | None, place: RecordPosition, read_s: float) -> None:
         """A reply was read; the arguments are those of `request`."""
         self.results.replies_read += 1
         if correlation_id is None:
@@ -91,7 +91,7 @@ class Flow:
         elif correlation_id in self._pending or correlation_id in self._ended:
             self._judge(correlation_id, place)
         else:
-            self._early.setdefault(correlation_id, []).append(_Open(place, read_s))
+            self._early.setdefault(correlation_id, []).append(_ReadRecord(place, read_s))
 
     def pass_time(self, now_s: float) -> None:
         """End the requests whose replies have had their time, and give up the requests of early replies."""
@@ -124,7 +124,7 @@ class Flow:
             self._count(request.place.topic, Outcome.UNFINISHED)
         self._pending.clear()
 
-    def _judge(self, correlation_id: bytes, reply: Place) -> None:
+    def _judge(self, correlation_id: bytes, reply: RecordPosition) -> None:
         request = self._pending.get(correlation_id)
         if request is not None:
             latency_ms = self._latency_ms(request.place, reply)
@@ -140,25 +140,25 @@ class Flow:
         self._later(Verdict.DUPLICATE if replied else Verdict.LATE, correlation_id, place, reply)
         self._ended[correlation_id] = place, True
 
-    def _latency_ms(self, request: Place, reply: Place) -> int:
+    def _latency_ms(self, request: RecordPosition, reply: RecordPosition) -> int:
         if reply.append_ms < request.append_ms:  # two brokers, two clocks
             self.results.note(_BACKWARDS)
         return max(0, reply.append_ms - request.append_ms)
 
-    def _matched(self, correlation_id: bytes, request: Place, reply: Place, latency_ms: int) -> None:
+    def _matched(self, correlation_id: bytes, request: RecordPosition, reply: RecordPosition, latency_ms: int) -> None:
         self._count(request.topic, Outcome.MATCHED, Verdict.MATCH)
         self.results.name(request.topic).e2e_matched.record(latency_ms * _MS)
         self._e2e.record(latency_ms * _MS)
         if latency_ms * _MS > self.results.examples.slower_than_ns:
             self._example(SLOWEST, correlation_id, request, reply)
 
-    def _later(self, verdict: Verdict, correlation_id: bytes, request: Place, reply: Place) -> None:
+    def _later(self, verdict: Verdict, correlation_id: bytes, request: RecordPosition, reply: RecordPosition) -> None:
         entry, latency_ms = self.results.name(request.topic), max(0, reply.append_ms - request.append_ms)
         self._count(request.topic, None, verdict)
         (entry.late if verdict is Verdict.LATE else entry.duplicate).record(latency_ms * _MS)
         self._example(f"{verdict.name.lower()} reply", correlation_id, request, reply)
 
-    def _time_out(self, correlation_id: bytes, request: Place) -> None:
+    def _time_out(self, correlation_id: bytes, request: RecordPosition) -> None:
         self._count(request.topic, Outcome.TIMED_OUT)
         timeout_ns = int(self._timeout_s * 1e9)
         self.results.name(request.topic).timed_out.record(timeout_ns)
@@ -168,7 +168,7 @@ class Flow:
     def _give_up(self, correlation_id: bytes) -> None:
         self.results.total.verdicts[Verdict.FOREIGN] += len(self._early.pop(correlation_id))
 
-    def _end(self, correlation_id: bytes, request: Place, *, replied: bool) -> None:
+    def _end(self, correlation_id: bytes, request: RecordPosition, *, replied: bool) -> None:
         self._pending.pop(correlation_id, None)
         self._ended[correlation_id] = request, replied
         if len(self._ended) > REMEMBERED:
@@ -181,7 +181,7 @@ class Flow:
             if verdict is not None:
                 books.verdicts[verdict] += 1
 
-    def _example(self, kind: str, correlation_id: bytes, request: Place, reply: Place | None) -> None:
+    def _example(self, kind: str, correlation_id: bytes, request: RecordPosition, reply: RecordPosition | None) -> None:
         if kind != SLOWEST and not self.results.examples.wants(kind):
             return
         latency_ns = int(self._timeout_s * 1e9) if reply is None else max(0, reply.append_ms - request.append_ms) * _MS

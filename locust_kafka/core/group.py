@@ -15,11 +15,11 @@ STABLE, EMPTY = "STABLE", "EMPTY"
 ABSENT = frozenset({"DEAD", "UNKNOWN"})
 """What Kafka answers for a group that it does not know."""
 REBALANCING = frozenset({"PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "RECONCILING"})
-MAX_MOMENTS = 200
+MAX_EVENTS = 200
 """Moments that are kept, the first ones; all are counted."""
 
 
-class GroupLook(NamedTuple):
+class GroupSample(NamedTuple):
     """One look.
 
     Attributes:
@@ -54,7 +54,7 @@ class GroupLook(NamedTuple):
         return cls(at_s, str(data["state"]), members, lag, int(data["leaderless"]), int(data["under_replicated"]))
 
 
-class Moment(NamedTuple):
+class GroupEvent(NamedTuple):
     """Something that happened to the group or its topic: when (s since 1970), and what, in words."""
 
     at_s: float
@@ -70,7 +70,7 @@ class GroupResults:
         lag_max: the most records that it was behind; None when that was never known.
         lag_end: the same at the last look.
         rebalances: how many were seen.
-        moments: the first MAX_MOMENTS of what happened.
+        events: the first MAX_EVENTS of what happened.
         exists: whether Kafka knew such a group at any look.
     """
 
@@ -78,18 +78,18 @@ class GroupResults:
     lag_max: int | None = None
     lag_end: int | None = None
     rebalances: int = 0
-    moments: list[Moment] = field(default_factory=list)
+    events: list[GroupEvent] = field(default_factory=list)
     exists: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """For the summary."""
         return {
             "name": self.name, "lag_max": self.lag_max, "lag_end": self.lag_end, "rebalances": self.rebalances,
-            "moments": [[moment.at_s, moment.words] for moment in self.moments],
+            "events": [[event.at_s, event.words] for event in self.events],
         }  # fmt: skip
 
 
-class GroupWatch:
+class GroupTracker:
     """Compares each look with the one before.
 
     Args:
@@ -98,11 +98,11 @@ class GroupWatch:
 
     def __init__(self, name: str) -> None:
         self.results = GroupResults(name)
-        self._before: GroupLook | None = None
+        self._before: GroupSample | None = None
         self._settled: Mapping[str, frozenset[str]] | None = None
         self._rebalancing_since_s: float | None = None
 
-    def saw(self, look: GroupLook) -> int:
+    def add_sample(self, look: GroupSample) -> int:
         """Take one look; how many rebalances it showed."""
         results, before = self.results, self._before
         if look.lag is not None:
@@ -127,7 +127,7 @@ class GroupWatch:
         self._before = look
         return shown
 
-    def _judge(self, look: GroupLook) -> int:
+    def _judge(self, look: GroupSample) -> int:
         if look.state in REBALANCING:
             if self._rebalancing_since_s is None:
                 self._rebalancing_since_s = look.at_s
@@ -143,5 +143,5 @@ class GroupWatch:
         return 1
 
     def _note(self, at_s: float, words: str) -> None:
-        if len(self.results.moments) < MAX_MOMENTS:
-            self.results.moments.append(Moment(at_s, words))
+        if len(self.results.events) < MAX_EVENTS:
+            self.results.events.append(GroupEvent(at_s, words))

@@ -57,7 +57,7 @@ class Second:
         self.e2e.merge(other.e2e)
         self.hub_lag_ns = max(self.hub_lag_ns, other.hub_lag_ns)
         self.hub_core = max(self.hub_core, other.hub_core)
-        self.lag = _most(self.lag, other.lag)
+        self.lag = _max_known(self.lag, other.lag)
         self.rebalances += other.rebalances
         if same_time:
             self.length_s = max(self.length_s, other.length_s)
@@ -189,7 +189,7 @@ class History:
             known.add(Second(at_s, 0.0, lag=lag, rebalances=rebalances), same_time=True)
         elif at_s > max(self._open, default=0):
             before = self._notes.get(at_s, (None, 0))
-            self._notes[at_s] = _most(lag, before[0]), rebalances + before[1]
+            self._notes[at_s] = _max_known(lag, before[0]), rebalances + before[1]
             while len(self._notes) > MERGE_S:
                 del self._notes[min(self._notes)]
 
@@ -226,7 +226,7 @@ def merged(seconds: Iterable[Second]) -> Second:
     return whole
 
 
-def _most(one: int | None, other: int | None) -> int | None:
+def _max_known(one: int | None, other: int | None) -> int | None:
     return one if other is None else other if one is None else max(one, other)
 
 

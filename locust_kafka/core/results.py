@@ -118,7 +118,7 @@ class RunResults:
         examples: exchanges worth looking at; with tracing on, only such as are in the trace store.
         trace_url: template of a link to a trace; "" for none.
         since: since when the latency series count, in words; empty for the whole run.
-        load_s: how long users could send (s): from the first moment until the stop began.
+        load_s: how long users could send (s): from the first event until the stop began.
         duration_s: the same with drain and settle (s).
         user_s: seconds that users were there, all added up; 0 in the open model.
         open_model: whether arrivals were planned.

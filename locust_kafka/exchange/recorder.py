@@ -20,11 +20,11 @@ from locust_kafka.core.examples import EXAMPLES_PER_KIND, SLOWEST
 from locust_kafka.core.legs import RecordMetadata
 from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.diagnosis import Diagnosis
+from locust_kafka.exchange.examples import example_of_exchange, example_of_later_reply
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.measure import Measure, by_name
 from locust_kafka.exchange.observer import Failure, Guarded, LaterReply, Observer, Rows
 from locust_kafka.exchange.validation import Validators, failure_of
-from locust_kafka.exchange.worth_a_look import of_exchange, of_later
 from locust_kafka.kafka.record import record_metadata
 
 logger = logging.getLogger("locust_kafka")
@@ -156,7 +156,7 @@ class Recorder:
         if trace_id:
             kind = f"{verdict.name.lower()} reply"
             if self.results.examples.wants(kind):
-                self.results.examples.add(of_later(kind, later, trace_id))
+                self.results.examples.add(example_of_later_reply(kind, later, trace_id))
 
     def unmatched(self, message: Any, correlation_id: bytes | None) -> None:
         """A reply that belongs to nothing we know."""
@@ -278,12 +278,12 @@ class Recorder:
         matched = [x for x in visible if x.outcome is _MATCHED and x.intended_ns >= from_ns]
         for x in heapq.nlargest(EXAMPLES_PER_KIND, matched, key=lambda x: x.latency_ns):
             if x.latency_ns > examples.slower_than_ns:
-                examples.add(of_exchange(SLOWEST, x, legs_of(x)))
+                examples.add(example_of_exchange(SLOWEST, x, legs_of(x)))
         for x in visible:
             if x.outcome is not None and x.outcome is not _MATCHED:
                 kind = x.outcome.name.lower().replace("_", " ")
                 if examples.wants(kind):
-                    examples.add(of_exchange(kind, x, legs_of(x), failure_of(x)))
+                    examples.add(example_of_exchange(kind, x, legs_of(x), failure_of(x)))
 
 
 def _closed(observer: Observer) -> str:

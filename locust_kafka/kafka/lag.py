@@ -4,8 +4,8 @@ confluent-kafka's admin calls give futures, and under gevent those are patched: 
 what it costs is not the generator's.  The settings go through its standard input, for a command line can be seen by
 others; it ends when its standard input does, so it never outlives whoever asked.
 
-Lines: `{"group": NAME}` once, then looks as `core.group.GroupLook.from_wire` reads them; `{"trouble": SENTENCE}` when a
-look failed, with `"over": true` when no more will come.
+Lines: `{"group": NAME}` once, then samples as `core.group.GroupSample.from_wire` reads them; `{"trouble": SENTENCE}`
+when a look failed, with `"over": true` when no more will come.
 
 Usage: python -m locust_kafka.kafka.lag < {"config": {...}, "topics": [...], "group": NAME or ""}
 """
@@ -33,10 +33,10 @@ from locust_kafka.kafka.groups import admin_config
 
 ANSWER_S = 5.0
 EVERY_S = 1.0
-FIND_EVERY_S = 5.0
-MOST_FINDS = 24
+SEARCH_INTERVAL_S = 5.0
+MAX_SEARCHES = 24
 """Two minutes: on a large cluster each search costs its brokers something."""
-MOST_GROUPS = 500
+MAX_GROUPS = 500
 """Active groups that are looked through for the one that reads a topic."""
 _ACTIVE = {
     ConsumerGroupState.STABLE,
@@ -70,7 +70,7 @@ class GroupReader:
         """
         listed = self._admin.list_consumer_groups(request_timeout=ANSWER_S, states=_ACTIVE).result(ANSWER_S)
         names = [group.group_id for group in listed.valid]
-        if len(names) > MOST_GROUPS:
+        if len(names) > MAX_GROUPS:
             raise LookupError(
                 f"the cluster has {len(names)} active consumer groups: name the service's by --kafka-group"
             )
@@ -140,16 +140,16 @@ def follow(reader: GroupReader, group: str) -> None:
         reader: asks.
         group: whose; "" for the only one that reads the topics.
     """
-    said, finds = "", 0
+    said, searches = "", 0
     while True:
         began_s = time.monotonic()
         try:
             if group:
                 _print(reader.look(group))
                 said = ""
-            elif finds < MOST_FINDS:
-                finds += 1
-                group, said = _chosen(reader.find(), said)
+            elif searches < MAX_SEARCHES:
+                searches += 1
+                group, said = _choose_group(reader.find(), said)
             else:
                 _print({"trouble": "no consumer group has read the request topic: the search ends", "over": True})
                 return
@@ -167,10 +167,10 @@ def follow(reader: GroupReader, group: str) -> None:
                 _print({"trouble": f"the consumer group cannot be looked at: {words}", "over": over})
             if over:
                 return
-        time.sleep(max(0.05, (EVERY_S if group else FIND_EVERY_S) - (time.monotonic() - began_s)))
+        time.sleep(max(0.05, (EVERY_S if group else SEARCH_INTERVAL_S) - (time.monotonic() - began_s)))
 
 
-def _chosen(found: list[str], said: str) -> tuple[str, str]:
+def _choose_group(found: list[str], said: str) -> tuple[str, str]:
     if len(found) == 1:
         _print({"group": found[0]})
         return found[0], ""

@@ -125,7 +125,7 @@ class Desk:
     def _refused(self, form: Mapping[str, str]) -> str:
         self._refusal = ""
         try:
-            settings_for(self._options.tried(form), kafka_users(self._environment.user_classes))
+            settings_for(self._options.validate_form(form), kafka_users(self._environment.user_classes))
         except SettingsError as error:
             logger.error("the start form is refused: %s", error)
             if self._host.ending.concluded is not None or not self._host.ending.number:  # else a run goes on

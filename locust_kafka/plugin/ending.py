@@ -64,7 +64,7 @@ class Ending:
             Path(path).unlink(missing_ok=True)
             logger.info("the summary %s of an earlier run is removed", path)
         report = self._report_path()
-        if report and run and not is_worker and folder.remove(Path(report)):
+        if report and run and not is_worker and folder.remove_report(Path(report)):
             logger.info("the report of an earlier run in %s is removed", report)
 
     def summary_path(self) -> str:

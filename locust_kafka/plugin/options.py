@@ -110,7 +110,7 @@ class LocustOptions:
                 options[dest] = value if given or not self._is_master else None
         return load_settings(options)
 
-    def tried(self, form: Mapping[str, str]) -> Settings:
+    def validate_form(self, form: Mapping[str, str]) -> Settings:
         """The settings that would hold with what a form in the browser sends; nothing changes.
 
         Raises:

@@ -151,7 +151,7 @@ def _group(results: RunResults) -> list[str]:
     if group.lag_max is not None:
         behind = f"at most {group.lag_max} records behind, {'-' if group.lag_end is None else group.lag_end} at the end"
     out = ["", f"Consumer group {group.name}: {behind}; {group.rebalances} rebalances seen"]
-    return out + [f"  {time.strftime('%H:%M:%S', time.localtime(at_s))}  {words}" for at_s, words in group.moments[:20]]
+    return out + [f"  {time.strftime('%H:%M:%S', time.localtime(at_s))}  {words}" for at_s, words in group.events[:20]]
 
 
 def _examples(results: RunResults) -> list[str]:

@@ -55,7 +55,7 @@ def write(
         histogram(results.whole().e2e).output_percentile_distribution(out, US_PER_MS)
 
 
-def remove(directory: Path) -> bool:
+def remove_report(directory: Path) -> bool:
     """Remove what `write` has left of an earlier run; whether there was anything."""
     found = False
     for name in (SUMMARY, REPORT, JUNIT, PERCENTILES, HISTORY):

@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 from gevent import subprocess
 
-from locust_kafka.core.group import GroupLook, GroupResults, GroupWatch
+from locust_kafka.core.group import GroupResults, GroupSample, GroupTracker
 from locust_kafka.core.history import History
 from locust_kafka.kafka.config import cluster_config
 from locust_kafka.kafka.properties import mask
@@ -31,7 +31,7 @@ class GroupFollower:
 
     def __init__(self, settings: Settings, history: Callable[[], History]) -> None:
         self._settings, self._history = settings, history
-        self._watch: GroupWatch | None = None
+        self._watch: GroupTracker | None = None
         self._child: Any = None
         self._greenlet = gevent.spawn(self._follow) if settings.group != OFF else None
 
@@ -55,18 +55,18 @@ class GroupFollower:
         """
         data = json.loads(line)
         if "group" in data:
-            self._watch = GroupWatch(str(data["group"]))
+            self._watch = GroupTracker(str(data["group"]))
             logger.info("the lag of consumer group %r is watched", self._watch.results.name)
         elif "trouble" in data:
             named = self._settings.group != AUTO
             logger.log(logging.WARNING if named else logging.INFO, "%s", mask(data["trouble"], self._settings.config))
         elif self._watch is not None:
-            look = GroupLook.from_wire(data)
-            said = len(self._watch.results.moments)
-            rebalances = self._watch.saw(look)
+            look = GroupSample.from_wire(data)
+            said = len(self._watch.results.events)
+            rebalances = self._watch.add_sample(look)
             self._history().annotate(round(look.at_s), look.lag, rebalances)
-            for moment in self._watch.results.moments[said:]:
-                logger.info("consumer group %r: %s", self._watch.results.name, moment.words)
+            for event in self._watch.results.events[said:]:
+                logger.info("consumer group %r: %s", self._watch.results.name, event.words)
 
     def _follow(self) -> None:
         settings = self._settings

@@ -5,7 +5,7 @@ const perSecond = (name) => (row) => row[name] / row.length_s;
 const plain = (name) => (row) => row[name];
 
 function charts(target, history, group) {
-  const marks = group?.moments ?? [];
+  const marks = group?.events ?? [];
   const rows = points(history);
   const open = rows.some((row) => row.due);
   chart(target, rows, {
@@ -97,8 +97,8 @@ function details(target, data) {
     wide(element("h2", {}, "Workers"), table("As of the last report of each", ["worker", "state", "Kafka users", "requests/s", "pending", "hub, % of a core", "hub lag, ms", "reported, s ago", "said"],
       data.workers.map((one) => [one.name, one.state, figure(one.users), figure(one.rate), figure(one.pending, 15), figure(100 * one.hub_core), figure(one.hub_lag_ms), figure(one.reported_s, 2), one.failure])));
   }
-  if (summary.group?.moments.length) {
-    wide(element("h2", {}, `Consumer group ${summary.group.name}`), table(`${figure(summary.group.rebalances, 9)} rebalances seen, one look a second`, ["when", "what"], summary.group.moments.map(([at, words]) => [time(at), element("span", { class: "words" }, words)])));
+  if (summary.group?.events.length) {
+    wide(element("h2", {}, `Consumer group ${summary.group.name}`), table(`${figure(summary.group.rebalances, 9)} rebalances seen, one look a second`, ["when", "what"], summary.group.events.map(([at, words]) => [time(at), element("span", { class: "words" }, words)])));
   }
   const names = Object.entries(summary.names);
   if (names.length > 1) {

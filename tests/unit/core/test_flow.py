@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from locust_kafka.core import flow as flow_module
 from locust_kafka.core.books import Outcome, Verdict
-from locust_kafka.core.flow import PATIENCE_S, Flow, Place
+from locust_kafka.core.flow import PATIENCE_S, Flow, RecordPosition
 from locust_kafka.core.results import RunResults
 
 TIMEOUT_S = 2.0
@@ -18,8 +18,8 @@ EXCHANGES = st.lists(st.lists(LATENCIES, max_size=3), max_size=20)
 """For each request the latencies (ms) of its replies."""
 
 
-def place(topic: str, append_ms: int) -> Place:
-    return Place(topic, 0, append_ms, append_ms)
+def place(topic: str, append_ms: int) -> RecordPosition:
+    return RecordPosition(topic, 0, append_ms, append_ms)
 
 
 def identity(number: int) -> bytes:

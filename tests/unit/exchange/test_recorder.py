@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.examples import Example
 from locust_kafka.core.legs import MS
+from locust_kafka.exchange.examples import example_of_exchange
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.observer import LaterReply
 from locust_kafka.exchange.recorder import AGGREGATE_AT, AGGREGATE_BYTES, Recorder
-from locust_kafka.exchange.worth_a_look import of_exchange
 from tests.unit.records import CountedRows, Record, Watcher
 from tests.unit.runs import PLANS, Planned, acknowledge, end, exchange_of, played, reply_later
 
@@ -229,10 +229,10 @@ def test_an_example_keeps_what_its_timeline_needs() -> None:
     exchange = exchange_of(1, PLAN)
     reply = Record(headers=[("server-timing", b"queue;dur=1.5, wait;dur=7"), ("x", None)])
     exchange.delivery, exchange.reply = Record("requests"), reply
-    example = of_exchange("slowest", exchange, recorder.measure.legs_of(exchange))
+    example = example_of_exchange("slowest", exchange, recorder.measure.legs_of(exchange))
     assert example.service_ms == (("queue", 1.5), ("wait", 7.0))
     assert (example.request_at, example.reply_at) == ("requests [0] at 0", "replies [0] at 0")
     assert Example.from_wire(json.loads(json.dumps(example))) == example
     lost = exchange_of(2, PLAN._replace(outcome=Outcome.TIMED_OUT, ack_ns=0))
-    silent = of_exchange("timed out", lost, recorder.measure.legs_of(lost), "no reply")
+    silent = example_of_exchange("timed out", lost, recorder.measure.legs_of(lost), "no reply")
     assert (silent.service_ms, silent.request_at, silent.reply_at, silent.reason) == ((), "", "", "no reply")

@@ -83,7 +83,7 @@ def test_the_lag_is_what_is_appended_and_not_committed(places: dict[tuple[str, i
 
 
 class Groups:
-    """A reader that finds what it is told to find."""
+    """A reader that searches what it is told to find."""
 
     def __init__(self, *found: list[str]) -> None:
         self._found = list(found)
@@ -113,8 +113,8 @@ def test_a_group_is_found_or_a_sentence_says_why_not(
     found: list[list[str]], lines: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None yet: said once and asked again; one: taken; several: none is guessed."""
-    monkeypatch.setattr(lag, "FIND_EVERY_S", 0.0)
-    monkeypatch.setattr(lag, "MOST_FINDS", 3)
+    monkeypatch.setattr(lag, "SEARCH_INTERVAL_S", 0.0)
+    monkeypatch.setattr(lag, "MAX_SEARCHES", 3)
     monkeypatch.setattr(lag, "EVERY_S", 0.0)
     lag.follow(Groups(*found), "")  # type: ignore[arg-type]
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -13,7 +13,7 @@ from locust_kafka.exchange.observer import LaterReply
 from locust_kafka.kafka.record import record_headers
 
 
-def of_exchange(kind: str, x: Exchange, legs: Legs, reason: object = None) -> Example:
+def example_of_exchange(kind: str, x: Exchange, legs: Legs, reason: object = None) -> Example:
     """Of one that has ended.
 
     Args:
@@ -28,7 +28,7 @@ def of_exchange(kind: str, x: Exchange, legs: Legs, reason: object = None) -> Ex
     )  # fmt: skip
 
 
-def of_later(kind: str, later: LaterReply, trace_id: str) -> Example:
+def example_of_later_reply(kind: str, later: LaterReply, trace_id: str) -> Example:
     """Of a reply to an exchange that had ended before.
 
     Args:

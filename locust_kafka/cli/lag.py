@@ -11,17 +11,13 @@ import threading
 import time
 from dataclasses import replace
 
-from confluent_kafka import KafkaException
-
 from locust_kafka.cli.given import MAX_SECONDS, add_options, given_settings, seconds_of
 from locust_kafka.core.group import GroupSample, GroupTracker
-from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, NotReady, SettingsError
-from locust_kafka.kafka.causes import setting_refused
-from locust_kafka.kafka.cluster import Cluster
-from locust_kafka.kafka.config import cluster_config
+from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, SettingsError
+from locust_kafka.kafka.lag import COMMAND, asked_by
 from locust_kafka.kafka.properties import mask
-from locust_kafka.kafka.ready import await_ready
-from locust_kafka.options import AUTO, OFF
+from locust_kafka.kafka.ready import see_ready
+from locust_kafka.options import OFF
 from locust_kafka.settings import Settings
 
 FLAGS = ("bootstrap", "config", "request-topic", "group")
@@ -46,20 +42,15 @@ def run_lag(chosen: argparse.Namespace, stopping: threading.Event) -> int:
         settings, _notes = given_settings(chosen, os.environ)
         if settings.group == OFF:
             raise SettingsError("--kafka-group off leaves nothing to look at: give the group's name, or auto")
-        _await_topic(settings)
+        see_ready(replace(settings, reply_topics=frozenset()))
     except KafkaPluginError as error:
         print(f"locust-kafka lag: {error}", file=sys.stderr)
         return EXIT_NOT_STARTED
-    config = {name: value for name, value in cluster_config(settings).items() if not name.startswith("auto.offset")}
-    asked = {
-        "config": config, "topics": [settings.request_topic], "group": "" if settings.group == AUTO else settings.group,
-    }  # fmt: skip
     child = subprocess.Popen(
-        [sys.executable, "-m", "locust_kafka.kafka.lag"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        start_new_session=True,
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )  # fmt: skip
     assert child.stdin is not None
-    child.stdin.write(json.dumps(asked) + "\n")
+    child.stdin.write(asked_by(settings))
     child.stdin.flush()
     printer = threading.Thread(target=_print_all, args=(child, settings, chosen.json), daemon=True)
     printer.start()
@@ -70,26 +61,6 @@ def run_lag(chosen: argparse.Namespace, stopping: threading.Event) -> int:
     child.kill()
     child.wait()
     return EXIT_NOT_STARTED if over else 0
-
-
-def _await_topic(settings: Settings) -> None:
-    """See that the request topic is there.
-
-    Raises:
-        NotReady: no broker answers, or there is no such topic.
-    """
-    asked = replace(settings, request_topics=frozenset({settings.request_topic}), reply_topics=frozenset())
-    try:
-        cluster = Cluster(cluster_config(asked))
-    except KafkaException as error:
-        sentence = setting_refused(error.args[0].str(), settings.config_lines, "the --kafka-config file")
-        raise SettingsError(mask(sentence, settings.config)) from error
-    try:
-        await_ready(asked, cluster)
-    except NotReady as error:
-        raise NotReady(mask(str(error), settings.config)) from None
-    finally:
-        cluster.close()
 
 
 def _print_all(child: subprocess.Popen[str], settings: Settings, as_json: bool) -> None:

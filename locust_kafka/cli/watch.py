@@ -25,15 +25,12 @@ from locust_kafka.errors import (
     EXIT_INVALID,
     EXIT_NOT_STARTED,
     KafkaPluginError,
-    NotReady,
     SettingsError,
 )
 from locust_kafka.exchange.matching import Rule, rule
-from locust_kafka.kafka.causes import setting_refused
-from locust_kafka.kafka.cluster import Cluster
-from locust_kafka.kafka.config import cluster_config, consumer_config
+from locust_kafka.kafka.config import consumer_config
 from locust_kafka.kafka.properties import mask
-from locust_kafka.kafka.ready import await_ready
+from locust_kafka.kafka.ready import refused, see_ready
 from locust_kafka.kafka.record import record_headers
 from locust_kafka.report import console, folder, progress, summary
 from locust_kafka.settings import Settings
@@ -112,18 +109,11 @@ class Watch:
         self._rule: Rule = rule(settings.match)
         # Both are read, so both are looked at as reply topics are.
         both = replace(settings, request_topics=frozenset(), reply_topics=frozenset(self._topics))
+        view, ends = see_ready(both)
         try:
-            cluster = Cluster(cluster_config(both))
             self._consumer = Consumer(consumer_config(both))
         except KafkaException as error:
-            sentence = setting_refused(error.args[0].str(), settings.config_lines, "the --kafka-config file")
-            raise SettingsError(mask(sentence, settings.config)) from error
-        try:
-            view, ends = await_ready(both, cluster)
-        except NotReady as error:
-            raise NotReady(mask(str(error), settings.config)) from None
-        finally:
-            cluster.close()
+            raise refused(settings, error) from error
         self.flow.results.cluster = view.words
         self._consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in ends.items()])
         print(

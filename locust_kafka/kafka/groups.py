@@ -31,8 +31,7 @@ def describe_groups(settings: Settings, topics: str) -> str:
         settings: the run's.
         topics: the request topics, as they are to be named in the phrase.
     """
-    config = {name: value for name, value in cluster_config(settings).items() if not name.startswith("auto.offset")}
-    asked = json.dumps({"config": config, "topics": sorted(settings.request_topics)})
+    asked = json.dumps({"config": admin_config(cluster_config(settings)), "topics": sorted(settings.request_topics)})
     command = [sys.executable, "-m", __name__]
     try:
         done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)

@@ -29,7 +29,10 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # public, not re-exported
 
+from locust_kafka.kafka.config import cluster_config
 from locust_kafka.kafka.groups import admin_config
+from locust_kafka.options import AUTO
+from locust_kafka.settings import Settings
 
 ANSWER_S = 5.0
 EVERY_S = 1.0
@@ -38,6 +41,7 @@ MAX_SEARCHES = 24
 """Two minutes: on a large cluster each search costs its brokers something."""
 MAX_GROUPS = 500
 """Active groups that are looked through for the one that reads a topic."""
+COMMAND = (sys.executable, "-m", "locust_kafka.kafka.lag")
 _ACTIVE = {
     ConsumerGroupState.STABLE,
     ConsumerGroupState.PREPARING_REBALANCING,
@@ -47,6 +51,17 @@ _DENIED = {
     KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }  # fmt: skip
+
+
+def asked_by(settings: Settings) -> str:
+    """The line that this process wants on its standard input.
+
+    Args:
+        settings: whose group and request topics.
+    """
+    config = admin_config(cluster_config(settings))
+    group = "" if settings.group == AUTO else settings.group
+    return json.dumps({"config": config, "topics": sorted(settings.request_topics), "group": group}) + "\n"
 
 
 class GroupReader:

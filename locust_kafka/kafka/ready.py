@@ -6,17 +6,19 @@ import time
 
 from confluent_kafka import KafkaError, KafkaException
 
-from locust_kafka.errors import NotReady
+from locust_kafka.errors import NotReady, SettingsError
 from locust_kafka.kafka.causes import (
     BrokerError,
     connection_failure,
     is_decided,
     read_failure,
+    setting_refused,
     topic_failure,
 )
 from locust_kafka.kafka.cluster import Cluster, ClusterView, probe
-from locust_kafka.kafka.config import probe_config
+from locust_kafka.kafka.config import cluster_config, probe_config
 from locust_kafka.kafka.consumer import Partition
+from locust_kafka.kafka.properties import mask
 from locust_kafka.settings import Settings
 
 USUAL_S = 8.0
@@ -70,6 +72,34 @@ def await_ready(settings: Settings, cluster: Cluster) -> tuple[ClusterView, dict
         if waited_s > (ready_s if view.leaderless() and not view.refused else decided_s):
             raise NotReady(problem)
         cluster.serve()
+
+
+def see_ready(settings: Settings) -> tuple[ClusterView, dict[Partition, int]]:
+    """The same with a client of its own, and without secrets in the sentence.
+
+    Args:
+        settings: as for `await_ready`.
+
+    Raises:
+        SettingsError: librdkafka refused a setting.
+        NotReady: in a sentence, with the remedy.
+    """
+    try:
+        cluster = Cluster(cluster_config(settings))
+    except KafkaException as error:
+        raise refused(settings, error) from error
+    try:
+        return await_ready(settings, cluster)
+    except NotReady as error:
+        raise NotReady(mask(str(error), settings.config)) from None
+    finally:
+        cluster.close()
+
+
+def refused(settings: Settings, error: KafkaException) -> SettingsError:
+    """A setting that librdkafka did not take, in a sentence without secrets."""
+    sentence = setting_refused(error.args[0].str(), settings.config_lines, "the --kafka-config file")
+    return SettingsError(mask(sentence, settings.config))
 
 
 def _problem(settings: Settings, cluster: Cluster, view: ClusterView, *, asking: bool) -> str | None:

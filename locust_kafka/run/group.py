@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from gevent import subprocess
 
 from locust_kafka.core.group import GroupResults, GroupSample, GroupTracker
 from locust_kafka.core.history import History
-from locust_kafka.kafka.config import cluster_config
+from locust_kafka.kafka.lag import COMMAND, asked_by
 from locust_kafka.kafka.properties import mask
 from locust_kafka.options import AUTO, OFF
 from locust_kafka.settings import Settings
@@ -69,16 +68,12 @@ class GroupFollower:
                 logger.info("consumer group %r: %s", self._watch.results.name, event.words)
 
     def _follow(self) -> None:
-        settings = self._settings
-        config = {name: value for name, value in cluster_config(settings).items() if not name.startswith("auto.offset")}
-        group = "" if settings.group == AUTO else settings.group
-        asked = {"config": config, "topics": sorted(settings.request_topics), "group": group}
         try:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "locust_kafka.kafka.lag"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                start_new_session=True,
             )  # fmt: skip
-            self._child.stdin.write(json.dumps(asked) + "\n")
+            self._child.stdin.write(asked_by(self._settings))
             self._child.stdin.flush()
             for line in self._child.stdout:
                 self.take(line)

@@ -8,14 +8,13 @@ from typing import NamedTuple
 import gevent
 from confluent_kafka import KafkaException, Producer
 
-from locust_kafka.errors import KafkaPluginError, NotReady, SettingsError
+from locust_kafka.errors import KafkaPluginError, NotReady
 from locust_kafka.hub.queue import HubQueue
-from locust_kafka.kafka.causes import setting_refused
 from locust_kafka.kafka.cluster import Cluster, ClusterView
 from locust_kafka.kafka.config import cluster_config, consumer_config, producer_config
 from locust_kafka.kafka.consumer import Partition, ReplyBatch, ReplyConsumer
 from locust_kafka.kafka.properties import mask
-from locust_kafka.kafka.ready import await_ready
+from locust_kafka.kafka.ready import await_ready, refused
 from locust_kafka.settings import Settings
 
 logger = logging.getLogger("locust_kafka")
@@ -57,8 +56,7 @@ def connect(settings: Settings, reply_batches: HubQueue[ReplyBatch]) -> Connecti
         # A refused setting is refused before any user starts.
         Producer(producer_config(settings, shared=True, longest_timeout_s=settings.longest_timeout_s))
     except KafkaException as error:
-        sentence = setting_refused(error.args[0].str(), settings.config_lines, "the --kafka-config file")
-        raise SettingsError(mask(sentence, settings.config)) from error
+        raise refused(settings, error) from error
     # In a real thread: a broker that does not answer must stop neither the web UI nor a worker's heartbeat.
     patience = gevent.spawn_later(
         SAID_AFTER_S, logger.info, "waiting for the brokers at %s and the topics, up to %.0f s", settings.bootstrap,

@@ -7,6 +7,7 @@ from time import perf_counter
 import gevent
 import psutil
 from locust import events, task
+from locust.env import Environment
 
 from locust_kafka import KafkaUser
 from locust_kafka.plugin.plugin import Plugin
@@ -32,7 +33,7 @@ class Guest(KafkaUser):
 
 
 @events.init.add_listener
-def measure(environment: object, **_kwargs: object) -> None:
+def measure(environment: Environment, **_kwargs: object) -> None:
     """Look at this process from within, after the warm-up."""
     lags: list[float] = []
 
@@ -45,11 +46,11 @@ def measure(environment: object, **_kwargs: object) -> None:
     def look() -> None:
         process = psutil.Process()
         gevent.sleep(WARM_S)
-        run = Plugin.instance.current_run()
+        run = Plugin.of(environment).current_run()
         lags.clear()
-        cpu, count = sum(process.cpu_times()[:2]), run.ledger.total.ended
+        cpu, count = sum(process.cpu_times()[:2]), run.results.total.ended
         gevent.sleep(MEASURE_S)
-        cpu, count = sum(process.cpu_times()[:2]) - cpu, run.ledger.total.ended - count
+        cpu, count = sum(process.cpu_times()[:2]) - cpu, run.results.total.ended - count
         figures = {"rate": count / MEASURE_S, "cpu_us": cpu / count * 1e6, "rss_mb": process.memory_info().rss / 1e6}
         figures["lag_ms"] = sorted(lags)[len(lags) * 999 // 1000] * 1e3 if lags else 0
         print("BENCH", json.dumps(figures), flush=True)

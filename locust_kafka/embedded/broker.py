@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -60,6 +61,7 @@ class EmbeddedKafka:
         self._jit = [] if for_load else ["-XX:TieredStopAtLevel=1"]
         self._report = report or (lambda line: print(line, file=sys.stderr, flush=True))
         self._folder: Path | None = None
+        self._java: list[str] = []
         self._nodes: list[Node] = []
 
     @property
@@ -94,7 +96,12 @@ class EmbeddedKafka:
         self._folder = Path(tempfile.mkdtemp(prefix="locust-kafka-"))
         try:
             self._lay_out(self._folder)
-            self._launch(str(java), class_path)
+            self._java = [
+                str(java), *self._jit, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path,
+            ]  # fmt: skip
+            self._format()
+            for node in self._nodes:
+                self._launch(node)
             self._await_answer()
         except BaseException:
             self.stop()
@@ -115,8 +122,41 @@ class EmbeddedKafka:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
+    def kill_brokers(self, *numbers: int) -> None:
+        """End brokers as `kill -9` does; their data stays.  Those that do not run are left alone.
+
+        Args:
+            numbers: 1 for the first.
+        """
+        for node in (self._nodes[number - 1] for number in numbers):
+            if node.supervisor is not None:
+                node.supervisor.send_signal(signal.SIGUSR1)
+                node.supervisor.wait()
+                node.supervisor = None
+
+    def restart_brokers(self, *numbers: int) -> None:
+        """Start brokers that were killed, with their data and on their ports; returns when they listen.
+
+        Several at once, for one alone may have no quorum of controllers to wait for.
+
+        Args:
+            numbers: 1 for the first.
+
+        Raises:
+            EmbeddedKafkaError: one runs already, has ended, or does not listen within 90 s.
+        """
+        nodes = [self._nodes[number - 1] for number in numbers]
+        for node in nodes:
+            if node.supervisor is not None:
+                raise EmbeddedKafkaError(f"Kafka broker {node.number} (port {node.port}) runs already: kill it first")
+            self._launch(node)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not all(_listens(node.port) for node in nodes):
+            self._check_alive(deadline)
+            time.sleep(0.05)
+
     def check(self) -> None:
-        """Look whether all brokers are alive.
+        """Look whether all brokers are alive; those that were killed are left out.
 
         Raises:
             EmbeddedKafkaError: one has ended; the message has its last words.
@@ -143,29 +183,24 @@ class EmbeddedKafka:
             settings = server_properties(node, voters, self._count, self._listeners) | self._config
             node.properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
-    def _launch(self, java: str, class_path: str) -> None:
+    def _format(self) -> None:
         # Kafka's ids are base64; one that began with a dash would be taken for an option.
         cluster_id = "K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
-        common = [
-            java,
-            *self._jit,
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-            "-cp",
-            class_path,
-        ]
-        format_command = [*common, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]
-        heap = "-Xmx512m" if self._count == 1 else "-Xmx384m"
+        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]
         for node in self._nodes:
-            done = subprocess.run([*format_command, str(node.properties)], capture_output=True, text=True, check=False)
+            done = subprocess.run([*command, str(node.properties)], capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise EmbeddedKafkaError(f"Kafka refused its settings: {_last_words(done.stdout + done.stderr)}")
-        for node in self._nodes:
-            broker = [*common[:1], heap, *common[1:], "kafka.Kafka", str(node.properties)]
-            node.supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(node.folder), str(node.log), *broker],
-                stdin=subprocess.PIPE,
-                start_new_session=True,
-            )
+
+    def _launch(self, node: Node) -> None:
+        heap = "-Xmx512m" if self._count == 1 else "-Xmx384m"
+        java, *options = self._java
+        broker = [java, heap, *options, "kafka.Kafka", str(node.properties)]
+        node.supervisor = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SUPERVISOR), str(node.folder), str(node.log), *broker],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def _await_answer(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -22,6 +22,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     with open(log_file, "ab") as log:  # noqa: PTH123 - pathlib costs 20 ms of start-up here
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    # The broker alone, as `kill -9` would: its folder stays, and the thread below ends this process.
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: child.kill())
     ending = threading.Event()
     threading.Thread(target=_leave_with, args=(child, ending), daemon=True).start()
     try:

@@ -8,6 +8,8 @@ from locust_kafka.settings import Settings
 
 MIN_MESSAGE_TIMEOUT_S = 1.0
 MAX_IDEMPOTENT_IN_FLIGHT = 5
+FETCH_QUEUE_BACKOFF_MS = 10
+"""How long the reply consumer's full queue keeps it from fetching."""
 _ALL_REPLICAS = (None, "all", "-1")
 
 
@@ -65,6 +67,8 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
     return {
         "group.id": "locust-kafka",
         "fetch.wait.max.ms": 100,
+        # librdkafka fetches no more for a whole second once its queue is full: a second that the service never took.
+        "fetch.queue.backoff.ms": FETCH_QUEUE_BACKOFF_MS,
         "socket.nagle.disable": True,
         "log_level": 0,
         **settings.client_config("consumer"),

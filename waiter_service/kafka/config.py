@@ -57,6 +57,8 @@ class ClientConfig:
             "auto.offset.reset": "earliest",
             "auto.commit.interval.ms": 1000,
             "fetch.wait.max.ms": 100,
+            # A full queue keeps librdkafka from fetching for a whole second by default.
+            "fetch.queue.backoff.ms": 10,
             **self._shared("consumer"),
             "group.id": self.group,
             "group.protocol": self.group_protocol,

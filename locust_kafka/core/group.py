@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from locust_kafka.core.events import MAX_EVENTS, Event
+
 STABLE, EMPTY = "STABLE", "EMPTY"
 ABSENT = frozenset({"DEAD", "UNKNOWN"})
 """What Kafka answers for a group that it does not know."""
 REBALANCING = frozenset({"PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "RECONCILING"})
-MAX_EVENTS = 200
-"""Moments that are kept, the first ones; all are counted."""
 
 
 class GroupSample(NamedTuple):
@@ -54,13 +54,6 @@ class GroupSample(NamedTuple):
         return cls(at_s, str(data["state"]), members, lag, int(data["leaderless"]), int(data["under_replicated"]))
 
 
-class GroupEvent(NamedTuple):
-    """Something that happened to the group or its topic: when (s since 1970), and what, in words."""
-
-    at_s: float
-    words: str
-
-
 @dataclass
 class GroupResults:
     """What was seen of a group during a run.
@@ -70,7 +63,7 @@ class GroupResults:
         lag_max: the most records that it was behind; None when that was never known.
         lag_end: the same at the last look.
         rebalances: how many were seen.
-        events: the first MAX_EVENTS of what happened.
+        events: the first MAX_EVENTS of what happened to the group or its topic.
         exists: whether Kafka knew such a group at any look.
     """
 
@@ -78,7 +71,7 @@ class GroupResults:
     lag_max: int | None = None
     lag_end: int | None = None
     rebalances: int = 0
-    events: list[GroupEvent] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     exists: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -144,4 +137,4 @@ class GroupTracker:
 
     def _note(self, at_s: float, words: str) -> None:
         if len(self.results.events) < MAX_EVENTS:
-            self.results.events.append(GroupEvent(at_s, words))
+            self.results.events.append(Event(at_s, words))

@@ -26,6 +26,8 @@ SATURATED = 0.95
 MIN_WATCHED_NS = 2_000_000_000
 """Below this duration the self-check gives no verdict."""
 STALLS = 20
+STANDSTILL_NS = 1_000 * MS
+"""A native thread that was kept from running for so long: the whole process stood still, and so did its stamps."""
 HUB_EVERY_NS = 10 * MS
 NATIVE_EVERY_NS = 20 * MS
 """How often the hub and the native thread are to come: between two times, nothing is seen."""
@@ -116,6 +118,11 @@ def findings(health: Health, p99_ns: int, *, open_model: bool) -> list[str]:
     return list(_findings(health, p99_ns, open_model=open_model))
 
 
+def standstills(health: Health) -> list[Stall]:
+    """The times in which the whole process stood still."""
+    return [stall for stall in health.stalls if stall.kind == "native" and stall.length_ns >= STANDSTILL_NS]
+
+
 def _findings(health: Health, p99_ns: int, *, open_model: bool) -> Iterable[str]:
     tenth_ns = max(round(p99_ns * MAX_SHIFT), MIN_LAG_NS)
     p99 = f"with a p99 of {p99_ns / MS:.1f} ms; {REMEDY}"
@@ -137,6 +144,11 @@ def _findings(health: Health, p99_ns: int, *, open_model: bool) -> Iterable[str]
     heard_late = _share(health.native, tenth_ns, NATIVE_EVERY_NS, health.watched_ns)
     if heard_late > TAIL:
         yield f"{heard_late:.1%} of the time stamps came more than {tenth_ns / MS:.1f} ms late, {p99}"
+    for stall in standstills(health):
+        yield (
+            f"the process stood still for {stall.length_ns / 1e9:.1f} s (stopped, swapped out, or its machine paused): "
+            "what was under way then bears its delay; repeat the run"
+        )
     used = health.hub_cpu_ns / health.watched_ns
     if used > SATURATED:
         yield f"its hub used {used:.0%} of a core, so it had nothing left to be on time with; {REMEDY}"

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from locust_kafka.core.books import Books, Equation, equations
+from locust_kafka.core.events import Disturbance, Event, Events
 from locust_kafka.core.examples import Example, Examples
 from locust_kafka.core.group import GroupResults
-from locust_kafka.core.health import Health, findings
+from locust_kafka.core.health import Health, findings, standstills
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.schedule import Counts
 
@@ -132,6 +133,8 @@ class RunResults:
         legs_unavailable: why legs are not known, in words; empty when they are.
         group: what was seen of the service's consumer group, by the process that looks; None when nobody does.
         cluster: its id and brokers, in words; empty while nobody has asked it.
+        events: what happened to this run, as its processes have seen it.
+        disturbances: when its figures stood out, once it has ended.
         request_bytes: payloads of all requests that were registered.
         reply_bytes: payloads of all replies that were read.
     """
@@ -163,6 +166,8 @@ class RunResults:
         self.cluster = ""
         self.group: GroupResults | None = None
         self.request_bytes = self.reply_bytes = 0
+        self.events = Events()
+        self.disturbances: list[Disturbance] = []
 
     def name(self, name: str) -> NameResults:
         """The entry of a request name, made on first use; beyond MAX_NAMES that of OTHER_NAMES."""
@@ -191,6 +196,14 @@ class RunResults:
     def balanced(self, *, closed: bool) -> bool:
         """Whether every law holds."""
         return all(equation.holds for equation in self.equations(closed=closed))
+
+    def happened(self) -> list[Event]:
+        """All that is known to have happened: to the run, to its process, and to the service's group."""
+        still = [
+            Event(stall.at_ns / 1e9, f"this process stood still for {stall.length_ns / 1e9:.1f} s")
+            for stall in standstills(self.health)
+        ]
+        return sorted([*self.events.all(), *still, *(self.group.events if self.group is not None else [])])
 
     def whole(self) -> NameResults:
         """All names added up."""
@@ -252,6 +265,8 @@ class RunResults:
         self.health.add(other.health)
         self.bottleneck.extend(other.bottleneck)
         self.group = self.group or other.group
+        self.events.merge(other.events.all())
+        self.disturbances = self.disturbances or other.disturbances
 
     def copy(self) -> RunResults:
         """Results of their own, as they are now: for whoever needs long to read them."""
@@ -273,6 +288,7 @@ class RunResults:
             "invalid": self.invalid,
             "health": self.health.to_wire() if latencies else None,
             "bottleneck": self.bottleneck,
+            "events": self.events.to_wire(),
             "examples": [tuple(example) for example in self.examples.all()] if latencies else [],
             **{name: getattr(self, name) for name in _PLAIN},
         }
@@ -292,6 +308,7 @@ class RunResults:
         results.invalid = list(data["invalid"])
         results.health = Health.from_wire(data["health"]) if data["health"] else Health()
         results.bottleneck = list(data["bottleneck"])
+        results.events = Events.from_wire(data["events"])
         results.examples.merge(Example.from_wire(plain) for plain in data["examples"])
         for name in _PLAIN:
             setattr(results, name, data[name])

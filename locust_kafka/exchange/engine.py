@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter_ns
+from time import perf_counter_ns, time_ns
 from typing import Any
 
 import gevent
@@ -33,6 +33,8 @@ logger = logging.getLogger("locust_kafka")
 
 STUCK_NS = 5_000_000_000
 LOOK_S = 1.0
+MAX_FAILURES_SAID = 10
+"""Different reasons for failed deliveries that are said while the run goes on."""
 BLOCKED_LOOKS = 15
 """After so many looks in a row that find replies waiting, the exchange greenlet is known to be blocked."""
 
@@ -73,6 +75,9 @@ class ExchangeEngine:
         self._nothing_pending = Event()
         self._greenlets: list[gevent.Greenlet] = []
         self._stuck_looks = self._blocked_looks = 0
+        # Events bear the wall clock's time as of the run's begin: a clock that is set meanwhile must not move them.
+        self._wall_offset_ns = time_ns() - perf_counter_ns()
+        self._failures_said: set[str] = set()
         self._fatal = False
 
     def start(self, consumer: ReplyConsumer) -> None:
@@ -103,6 +108,10 @@ class ExchangeEngine:
             self._ended(exchange)
             self._wake()
 
+    def note_event(self, words: str) -> None:
+        """Note that something happened to this run, now."""
+        self._recorder.results.events.add((perf_counter_ns() + self._wall_offset_ns) / 1e9, words)
+
     def await_nothing_pending(self) -> None:
         """Wait until every request has ended; each does by its deadline."""
         while self.correlator.books.pending:
@@ -113,10 +122,12 @@ class ExchangeEngine:
         """Somebody has looked whether the reply consumer has a broker."""
         if connected and self.disconnected_since_ns:
             logger.warning("the reply consumer has a broker again")
+            self.note_event("the reply consumer has a broker again")
             self.disconnected_since_ns = 0
         elif not connected and not self.disconnected_since_ns:
             self.disconnected_since_ns = perf_counter_ns()
             logger.error("the reply consumer has lost every broker: no replies can arrive; timeouts from now on say so")
+            self.note_event("the reply consumer has lost every broker")
 
     def close(self, stop_producers: Callable[[], None]) -> None:
         """Stop listening, judge what was received, and end what is pending as UNFINISHED.
@@ -140,6 +151,7 @@ class ExchangeEngine:
         """The run cannot go on; the first reason counts."""
         if not self._fatal:
             self._fatal = True
+            self.note_event(sentence)
             self._on_fatal(RunInvalid(sentence))
 
     def _run(self) -> None:
@@ -250,11 +262,20 @@ class ExchangeEngine:
             self._recorder.unmatched(message, correlation_id)
 
     def _ended(self, exchange: Exchange) -> None:
-        if exchange.outcome is Outcome.UNDELIVERED and not exchange.failure:
-            exchange.failure = "not delivered"
+        if exchange.outcome is Outcome.UNDELIVERED:
+            self._say_failure(exchange)
         self._recorder.ended(exchange)
         if exchange.wakeup is not None:
             self._to_wake.append(exchange.wakeup)
+
+    def _say_failure(self, exchange: Exchange) -> None:
+        """Say each reason for failed deliveries once, while there is time to do something about it."""
+        exchange.failure = exchange.failure or "not delivered"
+        said = self._failures_said
+        if exchange.failure not in said and len(said) < MAX_FAILURES_SAID and not self._fatal:
+            said.add(exchange.failure)
+            logger.warning("a request was not delivered: %s", exchange.failure)
+            self.note_event(f"a request was not delivered: {exchange.failure}")
 
     def _wake(self) -> None:
         if self._to_wake:

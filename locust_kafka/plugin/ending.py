@@ -13,6 +13,7 @@ from confluent_kafka import libversion
 
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.checks import TASK_ERRORS, Judged, judge
+from locust_kafka.core.disturbance import find_disturbances
 from locust_kafka.core.history import Row
 from locust_kafka.core.regression import compare
 from locust_kafka.core.results import RunResults
@@ -115,6 +116,7 @@ class Ending:
         if self.concluded is results or self._is_worker:
             return
         self.concluded = results
+        results.disturbances = find_disturbances(rows, results.happened())
         self.judged = judged_of(self.settings, results, rows)
         for sentence in [*results.invalid, *(f"the generator was the bottleneck: {one}" for one in results.bottleneck)]:
             logger.error("invalid run: %s", sentence)

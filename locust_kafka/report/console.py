@@ -88,7 +88,7 @@ def lines(
     if results.notes:
         out += ["", "Beside the books"]
         out += [f"  {what:<48} {times:>9}" for what, times in sorted(results.notes.items())]
-    out += _group(results)
+    out += _disturbances(results) + _group(results)
     out += _examples(results)
     out += ["", "The books balance" if results.balanced(closed=True) else "THE BOOKS DO NOT BALANCE"]
     out += [f"  {'ok ' if law.holds else 'BAD'} {law.text}" for law in results.equations(closed=True)]
@@ -141,6 +141,18 @@ def _verdicts(results: RunResults) -> list[str]:
     return out
 
 
+def _disturbances(results: RunResults) -> list[str]:
+    out = ["", "Disturbed"] if results.disturbances else []
+    for one in results.disturbances:
+        out.append(f"  {_clock(one.from_s)} to {_clock(one.to_s)} ({one.length_s:.0f} s)  {one.words}")
+        out += [f"      {_clock(event.at_s)}  {event.words}" for event in one.events[:10]]
+    return out
+
+
+def _clock(at_s: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at_s))
+
+
 def _group(results: RunResults) -> list[str]:
     group = results.group
     if group is None:
@@ -151,7 +163,7 @@ def _group(results: RunResults) -> list[str]:
     if group.lag_max is not None:
         behind = f"at most {group.lag_max} records behind, {'-' if group.lag_end is None else group.lag_end} at the end"
     out = ["", f"Consumer group {group.name}: {behind}; {group.rebalances} rebalances seen"]
-    return out + [f"  {time.strftime('%H:%M:%S', time.localtime(at_s))}  {words}" for at_s, words in group.events[:20]]
+    return out + [f"  {_clock(at_s)}  {words}" for at_s, words in group.events[:20]]
 
 
 def _examples(results: RunResults) -> list[str]:

@@ -54,6 +54,11 @@ def to_json(
             for broker, (ahead, uncertainty) in results.clocks.items()
         },
         "group": None if results.group is None else results.group.to_json(),
+        "events": [[event.at_s, event.words] for event in results.happened()],
+        "disturbances": [
+            {"from_s": one.from_s, "to_s": one.to_s, "words": one.words, "events": [list(e) for e in one.events]}
+            for one in results.disturbances
+        ],
         "notes": results.notes,
         "examples": [
             {

@@ -39,12 +39,14 @@ class Sampler:
         self._results, self._users, self._hub_lag_ns = results, users, hub_lag_ns
         self._latencies = LatencySeries()
         self._before = Counters()
-        self._at_s, self._cpu_s = time.time(), time.thread_time()
+        # The wall clock as of the run's begin: a clock that is set meanwhile must not stretch or fold a second.
+        self._wall_offset_s = time.time() - time.perf_counter()
+        self._at_s, self._cpu_s = self._now_s(), time.thread_time()
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
         """The run is open: sample from now on."""
-        self._at_s, self._cpu_s = time.time(), time.thread_time()
+        self._at_s, self._cpu_s = self._now_s(), time.thread_time()
         self._greenlet = gevent.spawn(self._sample_each_second)
 
     def take_unreported(self) -> list[Second]:
@@ -77,7 +79,7 @@ class Sampler:
 
     def sample(self) -> None:
         """End the present second."""
-        results, now_s, now_cpu_s = self._results(), time.time(), time.thread_time()
+        results, now_s, now_cpu_s = self._results(), self._now_s(), time.thread_time()
         length_s = max(now_s - self._at_s, 1e-3)
         counters = Counters.of(results)
         second = Second(
@@ -90,5 +92,8 @@ class Sampler:
 
     def _sample_each_second(self) -> None:
         while True:
-            gevent.sleep(1.0 - time.time() % 1.0)
+            gevent.sleep(1.0 - self._now_s() % 1.0)
             self.sample()
+
+    def _now_s(self) -> float:
+        return time.perf_counter() + self._wall_offset_s

@@ -6,6 +6,7 @@ It runs in a greenlet, and asks in gevent's thread pool.  What it finds it says 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from time import perf_counter_ns
 
 import gevent
@@ -27,6 +28,7 @@ LOOK_EVERY_S = 5.0
 DISCONNECTED_EVERY_S = 1.0
 STATISTICS_S = 1.2
 SILENT_NS = 5_000_000_000
+NO_LEADER = -1
 
 
 class ClusterWatch:
@@ -50,6 +52,7 @@ class ClusterWatch:
         self._blocked: set[Partition] = set()
         self._missing: set[str] = set()
         self._silence_said = False
+        self._leaders: dict[Partition, int] = {}
         self._committed: Cluster | None = None
         self._opened_ns = perf_counter_ns()
         self._see(connection.view)
@@ -111,6 +114,7 @@ class ClusterWatch:
         new = [partition for partition in wanted if partition not in self._starts]
         if new:
             logger.warning("the reply topic has gained partitions: %s; they are read from their start", _named(new))
+            self._engine.note_event(f"the reply topic has gained partitions: {_named(new)}")
             self._starts.update(dict.fromkeys(new, 0))
             self._consumer.add(new)
         ends = pool.apply(self._asked_ends, (wanted,))
@@ -144,8 +148,13 @@ class ClusterWatch:
         return grown and (not results.replies_read or bool(results.total.outcomes[Outcome.TIMED_OUT]))
 
     def _see(self, view: ClusterView) -> None:
+        leaders = view.leaders()
+        now = {partition: leaders.get(partition, NO_LEADER) for partition in view.of(self._topics)}
+        for words in leader_changes(self._leaders, now):
+            self._engine.note_event(words)
+        self._leaders.update(now)
         self._engine.partition_states = view.partitions
-        self._recorder.measure.clocks.lead(view.leaders())
+        self._recorder.measure.clocks.lead(leaders)
 
     def _check_deleted(self, view: ClusterView) -> None:
         """Twice, for a broker that has just come up may not know of a topic yet."""
@@ -182,8 +191,10 @@ class ClusterWatch:
     def _check_silence(self) -> None:
         """Nothing has come back for a while: say what is known, once."""
         results = self._recorder.results
-        if self._silence_said or results.replies_read or not results.total.registered:
+        if self._silence_said or results.replies_read:
             return
+        if results.total.registered == results.total.outcomes[Outcome.UNDELIVERED]:
+            return  # whoever got no request owes no reply; why none was delivered has been said
         if perf_counter_ns() - self._opened_ns < SILENT_NS:
             return
         self._silence_said = True
@@ -199,6 +210,26 @@ class ClusterWatch:
             "no reply to %d requests in %.0f s: %s", results.total.registered,
             (perf_counter_ns() - self._opened_ns) / 1e9, what,
         )  # fmt: skip
+
+
+def leader_changes(before: Mapping[Partition, int], now: Mapping[Partition, int]) -> list[str]:
+    """What has become of the partitions' leaders, in sentences: one for each change and topic.
+
+    Args:
+        before: the leaders as last known, NO_LEADER for none; partitions that were not known are left out.
+        now: those of today.
+    """
+    changes: dict[tuple[str, str], list[int]] = {}
+    for (topic, number), leader in sorted(now.items()):
+        old = before.get((topic, number), leader)
+        if old == leader:
+            continue
+        if leader == NO_LEADER:
+            what = "have no leader"
+        else:
+            what = f"are led by broker {leader} {'again' if old == NO_LEADER else f'instead of {old}'}"
+        changes.setdefault((topic, what), []).append(number)
+    return [f"partitions of {topic} {what}: {', '.join(map(str, found))}" for (topic, what), found in changes.items()]
 
 
 def _named(partitions: list[Partition]) -> str:

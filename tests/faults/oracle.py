@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ def read_topic(bootstrap: str, topic: str) -> list[Record]:
                 error = message.error()
                 if error is None:
                     found.append(_record(message))
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+                elif error.code() == KafkaError._PARTITION_EOF:
                     open_ones.discard(message.partition())
         return found
     finally:
@@ -192,5 +193,5 @@ def _recovery(rows: Iterable[Mapping[str, str]], fault_ms: float) -> tuple[float
     normal_ms = before[len(before) // 2] + NORMAL_MS if before else NORMAL_MS
     slow = [received for received, latency in matched if received >= fault_ms and latency > normal_ms]
     times = [received for received, _latency in matched]
-    gap_ms = max((after - one for one, after in zip(times, times[1:], strict=False)), default=0.0)
+    gap_ms = max((after - one for one, after in pairwise(times)), default=0.0)
     return max(0.0, (max([*slow, *sent_failed, fault_ms]) - fault_ms) / 1e3), gap_ms / 1e3

@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,12 +21,14 @@ from tests.support import Process, Waiter, create_topics, locust, read_summary
 
 LOCUSTFILE = "tests/faults/locustfile.py"
 RATE, TIMEOUT_S = 100, 30
+ANSWERED_S = 40
+"""How long the service may take to answer what is left when the run has ended."""
 BEFORE_S, AFTER = 4, 3 * RATE
 """Seconds of load before the fault, and replies to newer requests after it, before the run is ended."""
 # A broker that is gone is noticed soon: with Kafka's default of 9 s the tests would take that much longer each.
 SESSIONS = {
-    "broker.session.timeout.ms": "2500", "broker.heartbeat.interval.ms": "500", "controller.quorum.fetch.timeout.ms": "1500",
-    "controller.quorum.election.timeout.ms": "700", "group.min.session.timeout.ms": "3000",
+    "broker.session.timeout.ms": "2500", "broker.heartbeat.interval.ms": "500", "group.min.session.timeout.ms": "3000",
+    "controller.quorum.fetch.timeout.ms": "1500", "controller.quorum.election.timeout.ms": "700",
 }  # fmt: skip
 
 SERVICE = "consumer.session.timeout.ms=6000\n"
@@ -75,7 +77,8 @@ class Rig:
         everything += ["--kafka-reply-timeout", str(TIMEOUT_S), "--kafka-report", str(self.folder)]
         everything += ["--kafka-exchange-log", str(self.folder / "log.csv"), "--kafka-settle", "1"]
         everything += ["--kafka-config", str(settings), *options]
-        self.run = self._stack.enter_context(locust(self.kafka.bootstrap, self.topics, LOCUSTFILE, *everything, **environment))
+        run = locust(self.kafka.bootstrap, self.topics, LOCUSTFILE, *everything, **environment)
+        self.run = self._stack.enter_context(run)
         self.run.await_line("All users spawned")
         self.await_replies(BEFORE_S * RATE)
         return self.run
@@ -119,9 +122,7 @@ class Rig:
         """One more instance of the service."""
         settings = self.folder / "waiter.properties"
         settings.write_text(SERVICE)
-        return self.waiter.start(
-            "--config", str(settings), "--waiters", "8", "--partitions", "4", "--replication-factor", str(self.brokers), *options, wait="5ms"
-        )
+        return self.waiter.start("--config", str(settings), "--waiters", "8", *options, wait="5ms")
 
     def start_transactional(self) -> Process:
         """A service of its own that answers in transactions."""
@@ -165,10 +166,8 @@ class Rig:
             requests[:], replies[:] = (read_topic(self.kafka.bootstrap, topic) for topic in self.topics)
             return {one.trace_id for one in requests} <= {one.trace_id for one in replies}
 
-        try:
-            await_true(all_answered, "an answer to each request", 40)
-        except AssertionError:
-            pass  # the proof tells how many
+        with suppress(AssertionError):  # the proof tells how many are missing
+            await_true(all_answered, "an answer to each request", ANSWERED_S)
         return prove(log, requests, replies, summary, timeout_s=TIMEOUT_S, fault_ms=self.fault_ms)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 
-from tests.faults.rig import AFTER, RATE, Rig, await_true
+from tests.faults.rig import AFTER, Rig, await_true
 from tests.support import create_topics
 
 Fault = Callable[[Rig], None]
@@ -34,7 +33,9 @@ class Scenario:
         says: what the run's output must hold.
         undelivered: whether requests may be reported undelivered.
         provable: whether the topics still tell all (those that were deleted do not).
-        waiter: its options.
+        invalid: whether the run must be called invalid by its own sentence.
+        named: whether customers felt it, so that the report must name its window.
+        max_latency_ms: above which a latency would be the tester's invention; None for no such limit.
         options: Locust's.
         topic_config: of both topics.
         environment: of Locust.
@@ -51,7 +52,9 @@ class Scenario:
     says: tuple[str, ...] = ()
     undelivered: bool = False
     provable: bool = True
-    waiter: tuple[str, ...] = ()
+    invalid: bool = False
+    named: bool = True
+    max_latency_ms: float | None = None
     options: tuple[str, ...] = ()
     topic_config: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -229,25 +232,59 @@ def nothing(rig: Rig) -> None:
     rig.end_fault()
 
 
+_LOST = ("the reply consumer has lost every broker", "the reply consumer has a broker again")
+_INVALID = frozenset({4})
+
 SCENARIOS = (
     Scenario("broker-killed", "one broker of three killed by -9 and restarted", kill_and_restart_broker, 3, in_ci=True),
     Scenario("leader-lost", "the leader of a reply partition killed under load", lose_leader, 3),
-    Scenario("cluster-away", "all three brokers away for 10 s", all_brokers_away, 3, says=("the reply consumer has lost every broker", "has a broker again")),
-    Scenario("broker-away", "the only broker away for 10 s", all_brokers_away, says=("the reply consumer has lost every broker", "has a broker again"), in_ci=True),
+    Scenario("cluster-away", "all three brokers away for 10 s", all_brokers_away, 3, says=_LOST),
     Scenario("min-insync", "min.insync.replicas not met for 10 s", miss_replicas, 3),
-    Scenario("too-large", "requests refused as too large", too_large, undelivered=True, environment={"VALUE_BYTES": "5000"}),
-    Scenario("topic-deleted", "the request topic deleted", delete_request_topic, codes=frozenset({4}), provable=False, undelivered=True),
-    Scenario("topic-recreated", "the reply topic deleted and created again", recreate_reply_topic, codes=frozenset({4}), provable=False),
-    Scenario("partitions-added", "the reply topic gains partitions", add_reply_partitions),
+    Scenario("service-scaled", "the service scaled from one instance to three and back", scale_waiter, 3, named=False),
+    Scenario("broker-away", "the only broker away for 10 s", all_brokers_away, says=_LOST, in_ci=True),
+    Scenario(
+        "too-large", "requests refused as too large", too_large, undelivered=True,
+        says=("a request was not delivered: ", "larger than the broker takes"), environment={"VALUE_BYTES": "5000"},
+    ),
+    Scenario(
+        "topic-deleted", "the request topic deleted", delete_request_topic, codes=_INVALID, provable=False,
+        invalid=True, undelivered=True, says=("was deleted during the run",),
+    ),
+    Scenario(
+        "topic-recreated", "the reply topic deleted and created again", recreate_reply_topic, codes=_INVALID,
+        provable=False, invalid=True, named=False,
+    ),
+    Scenario("partitions-added", "the reply topic gains partitions", add_reply_partitions, named=False),
     Scenario("service-killed", "the service killed by -9 and started again", kill_waiter, in_ci=True),
-    Scenario("service-scaled", "the service scaled from one instance to three and back", scale_waiter, 3),
-    Scenario("foreign", "10 000 foreign replies a second", foreign_replies),
-    Scenario("tester-stopped", "the tester stopped for 3 s", stop_tester, codes=frozenset({5}), options=("--kafka-self-check", "fail"), in_ci=True),
-    Scenario("fetch-queue", "the tester's fetch queue full of large foreign records", fill_fetch_queue, topic_config={"max.message.bytes": "2000000"}, client_config="consumer.queued.max.messages.kbytes=1024\n"),
-    Scenario("consumer-dies", "the tester's reply consumer dies", break_tester("the reply consumer died"), codes=frozenset({4}), environment={"BREAK": "die"}),
-    Scenario("consumer-stuck", "the tester's reply consumer hangs", break_tester("the reply consumer is stuck"), codes=frozenset({4}), environment={"BREAK": "hang"}),
-    Scenario("clock-stepped", "the tester's wall clock an hour ahead for 5 s", step_clock, environment={"BREAK": "clock"}),
-    Scenario("transactional", "a service that answers in transactions and aborts one in five", nothing, transactional=True),
-    Scenario("compressed", "compressed topics", nothing, topic_config={"compression.type": "zstd"}),
-    Scenario("large", "records of 1 MB", nothing, topic_config={"max.message.bytes": "2000000"}, environment={"VALUE_BYTES": "900000"}, options=("--kafka-rate", "20")),
+    Scenario(
+        "consumer-dies", "the tester's reply consumer dies", break_tester("the reply consumer died"), codes=_INVALID,
+        invalid=True, environment={"BREAK": "die"}, named=False,
+    ),
+    Scenario(
+        "consumer-stuck", "the tester's reply consumer hangs", break_tester("the reply consumer is stuck"),
+        codes=_INVALID, invalid=True, environment={"BREAK": "hang"},
+    ),
+    Scenario("foreign", "10 000 foreign replies a second for 5 s", foreign_replies, named=False),
+    Scenario(
+        "clock-stepped", "the tester's wall clock an hour ahead for 5 s", step_clock, environment={"BREAK": "clock"},
+        named=False,
+    ),
+    Scenario(
+        "transactional", "a service that answers in transactions and aborts one in five", nothing, transactional=True,
+        named=False,
+    ),
+    Scenario("compressed", "compressed topics", nothing, topic_config={"compression.type": "zstd"}, named=False),
+    Scenario(
+        "large", "records of 0.9 MB", nothing, topic_config={"max.message.bytes": "2000000"}, named=False,
+        environment={"VALUE_BYTES": "900000"}, options=("--kafka-rate", "20"),
+    ),
+    Scenario(
+        "fetch-queue", "the tester's fetch queue full of large foreign records", fill_fetch_queue,
+        topic_config={"max.message.bytes": "2000000"}, client_config="consumer.queued.max.messages.kbytes=1024\n",
+        named=False, max_latency_ms=3_000,
+    ),
+    Scenario(
+        "tester-stopped", "the tester stopped for 3 s", stop_tester, codes=frozenset({5}),
+        options=("--kafka-self-check", "fail"), says=("the process stood still for 3",), in_ci=True,
+    ),
 )  # fmt: skip

@@ -108,6 +108,17 @@ function mark(picture, marks, { first, span }, rows) {
   }
 }
 
+// A time that stands out: a band behind the lines, with its words for whoever points at it.
+function band(picture, bands, { first, span }, rows) {
+  for (const { from_s: fromS, to_s: toS, words } of bands) {
+    const [left, right] = [fromS, toS].map((atS) => LEFT + Math.max(0, Math.min(1, (atS - first) / span)) * (WIDTH - LEFT - RIGHT));
+    if (!rows.length || right <= left) continue;
+    const area = shape("rect", { class: "band", x: left, width: right - left, y: TOP, height: HEIGHT - TOP - BOTTOM });
+    area.append(shape("title", {}, `${time(fromS)} to ${time(toS)}: ${words}`));
+    picture.append(area);
+  }
+}
+
 function legendOf(series) {
   return element("ul", { class: "legend" }, ...series.map(({ label }, at) => {
     const mark = shape("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" });
@@ -143,8 +154,9 @@ function follow(holder, picture, legend, spoken, rows, values, series, { x, firs
   });
 }
 
-// One chart.  series: [{label, of: row → number or null}]; stacked: whether they add up; marks: [[s since 1970, words]].
-function chart(target, rows, { title, hint, unit, series, stacked = false, marks = [] }) {
+// One chart.  series: [{label, of: row → number or null}]; stacked: whether they add up; marks: [[s since 1970, words]];
+// bands: [{from_s, to_s, words}].
+function chart(target, rows, { title, hint, unit, series, stacked = false, marks = [], bands = [] }) {
   const values = rows.map((row) => series.map(({ of }) => of(row))), at = scales(rows, values, stacked);
   const words = series.map(({ label }, n) => {
     const known = values.map((row) => row[n]).filter((value) => value !== null);
@@ -152,6 +164,7 @@ function chart(target, rows, { title, hint, unit, series, stacked = false, marks
   });
   const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}, ${unit}. ${words.join("; ")}` });
   axes(picture, rows, at);
+  band(picture, bands, at, rows);
   mark(picture, marks, at, rows);
   (stacked ? areas : lines)(picture, values, series, at);
   const legend = legendOf(series), spoken = element("p", { class: "reader", "aria-live": "polite" });

@@ -4,8 +4,8 @@
 const perSecond = (name) => (row) => row[name] / row.length_s;
 const plain = (name) => (row) => row[name];
 
-function charts(target, history, group) {
-  const marks = group?.events ?? [];
+function charts(target, history, { group, events = [], disturbances: bands = [] }) {
+  const marks = events;
   const rows = points(history);
   const open = rows.some((row) => row.due);
   chart(target, rows, {
@@ -13,7 +13,7 @@ function charts(target, history, group) {
     series: [...(open ? [{ label: "offered", of: perSecond("due") }] : []), { label: "sent", of: perSecond("registered") }, { label: "matched", of: perSecond("matched") }],
   });
   chart(target, rows, {
-    title: "End-to-end latency", unit: "ms", hint: `From the intended start to the reply. A timeout counts at its timeout.${marks.length ? " Lines: what happened to the service's group." : ""}`, marks,
+    title: "End-to-end latency", unit: "ms", hint: `From the intended start to the reply. A timeout counts at its timeout.${marks.length ? " Lines: what happened to the cluster and the service's group." : ""}${bands.length ? " Grey: when the run was disturbed." : ""}`, marks, bands,
     series: ["p50", "p95", "p99"].map((name) => ({ label: name, of: plain(`${name}_ms`) })),
   });
   chart(target, rows, {
@@ -21,11 +21,11 @@ function charts(target, history, group) {
     series: ["schedule", "request", "service", "reply"].map((name) => ({ label: name, of: plain(`${name}_ms`) })),
   });
   if (group) chart(target, rows, {
-    title: "How far behind the service is", unit: "records", hint: `Appended and not committed by group ${group.name}; lines: its rebalances.`, marks,
+    title: "How far behind the service is", unit: "records", hint: `Appended and not committed by group ${group.name}; lines: its rebalances.`, marks: group.events, bands,
     series: [{ label: "lag", of: (row) => row.lag ?? null }],
   });
   chart(target, rows, {
-    title: "What went wrong", unit: "per second", hint: "Timeouts, late replies, duplicates, what the broker refused, and arrivals that nobody took.",
+    title: "What went wrong", unit: "per second", hint: "Timeouts, late replies, duplicates, what the broker refused, and arrivals that nobody took.", marks, bands,
     series: ["timed_out", "late", "duplicates", "undelivered", "dropped"].map((name) => ({ label: name.replace("_", " "), of: perSecond(name) })),
   });
   chart(target, rows, {
@@ -97,6 +97,11 @@ function details(target, data) {
     wide(element("h2", {}, "Workers"), table("As of the last report of each", ["worker", "state", "Kafka users", "requests/s", "pending", "hub, % of a core", "hub lag, ms", "reported, s ago", "said"],
       data.workers.map((one) => [one.name, one.state, figure(one.users), figure(one.rate), figure(one.pending, 15), figure(100 * one.hub_core), figure(one.hub_lag_ms), figure(one.reported_s, 2), one.failure])));
   }
+  if (summary.disturbances?.length) {
+    const words = (text) => element("span", { class: "words" }, text);
+    wide(element("h2", {}, "Disturbed"), table("Seconds that stand out from the rest of the run, and what happened then", ["when", "for, s", "what stood out", "what happened"],
+      summary.disturbances.map((one) => [`${time(one.from_s)} to ${time(one.to_s)}`, figure(one.to_s - one.from_s, 2), words(one.words), words(one.events.map(([at, said]) => `${time(at)} ${said}`).join("; "))])));
+  }
   if (summary.group?.events.length) {
     wide(element("h2", {}, `Consumer group ${summary.group.name}`), table(`${figure(summary.group.rebalances, 9)} rebalances seen, one look a second`, ["when", "what"], summary.group.events.map(([at, words]) => [time(at), element("span", { class: "words" }, words)])));
   }
@@ -162,7 +167,7 @@ function render(data) {
   if (data.compare) { compare(data.compare); return; }
   const main = document.querySelector("main");
   const drawn = element("div", { class: "grid" }), rest = element("div", { class: "grid" });
-  charts(drawn, data.history, data.summary.group);
+  charts(drawn, data.history, data.summary);
   details(rest, data);
   main.replaceChildren(banner(data), drawn, element("br"), rest);
 }

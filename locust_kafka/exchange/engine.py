@@ -22,10 +22,11 @@ from locust_kafka.core.correlator import Correlator
 from locust_kafka.errors import RunInvalid
 from locust_kafka.exchange.consumer_errors import DOUBTFUL, FINAL, words_of
 from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.failures import DeliveryFailures
 from locust_kafka.exchange.matching import Rule
 from locust_kafka.exchange.recorder import Recorder
 from locust_kafka.hub.queue import HubQueue, Wakeup, wake_all
-from locust_kafka.kafka.causes import BrokerError, PartitionState, delivery_failure, read_failure
+from locust_kafka.kafka.causes import BrokerError, read_failure
 from locust_kafka.kafka.consumer import ReplyBatch, ReplyConsumer
 from locust_kafka.kafka.producer import DeliveryReport
 
@@ -33,8 +34,6 @@ logger = logging.getLogger("locust_kafka")
 
 STUCK_NS = 5_000_000_000
 LOOK_S = 1.0
-MAX_FAILURES_SAID = 10
-"""Different reasons for failed deliveries that are said while the run goes on."""
 BLOCKED_LOOKS = 15
 """After so many looks in a row that find replies waiting, the exchange greenlet is known to be blocked."""
 
@@ -62,8 +61,7 @@ class ExchangeEngine:
         """Since when the reply consumer is without any broker; 0 while it has one."""
         self.doubted = Event()
         """librdkafka said that brokers are down or a topic is away: it never takes that back, so somebody must look."""
-        self.partition_states: dict[str, dict[int, PartitionState]] = {}
-        """As of the last look at the cluster, by topic: why a delivery failed may stand there."""
+        self.delivery_failures = DeliveryFailures(self.note_event)
         self._rule = rule
         self._siblings = siblings
         self._recorder = recorder
@@ -77,7 +75,6 @@ class ExchangeEngine:
         self._stuck_looks = self._blocked_looks = 0
         # Events bear the wall clock's time as of the run's begin: a clock that is set meanwhile must not move them.
         self._wall_offset_ns = time_ns() - perf_counter_ns()
-        self._failures_said: set[str] = set()
         self._fatal = False
 
     def start(self, consumer: ReplyConsumer) -> None:
@@ -183,18 +180,10 @@ class ExchangeEngine:
                 self.fail(f"a request producer cannot go on: {words_of(error)}")
             elif error is not None:
                 # Judged when all replies received before it are: the order of looking must not decide.
-                exchange.failure = self._why_undelivered(exchange.topic, error)
+                exchange.failure = self.delivery_failures.reason(exchange.topic, error)
                 self._failures.append((exchange, reported_ns))
             elif exchange.wakeup is not None:
                 self._to_wake.append(exchange.wakeup)
-
-    def _why_undelivered(self, topic: str, error: KafkaError | BaseException) -> str:
-        if not isinstance(error, KafkaError):
-            return words_of(error)
-        states = self.partition_states.get(topic, {}).values()
-        # A report names no partition: the one that is worst off is the likeliest.
-        worst = min(states, key=lambda state: (state.leader >= 0, state.in_sync - state.replicas), default=None)
-        return delivery_failure(topic, BrokerError(error.name(), error.str()), worst)
 
     def _process_batch(self, batch: ReplyBatch) -> None:
         if batch.death is not None:
@@ -263,19 +252,12 @@ class ExchangeEngine:
 
     def _ended(self, exchange: Exchange) -> None:
         if exchange.outcome is Outcome.UNDELIVERED:
-            self._say_failure(exchange)
+            exchange.failure = exchange.failure or "not delivered"
+            if not self._fatal:
+                self.delivery_failures.say(exchange.failure)
         self._recorder.ended(exchange)
         if exchange.wakeup is not None:
             self._to_wake.append(exchange.wakeup)
-
-    def _say_failure(self, exchange: Exchange) -> None:
-        """Say each reason for failed deliveries once, while there is time to do something about it."""
-        exchange.failure = exchange.failure or "not delivered"
-        said = self._failures_said
-        if exchange.failure not in said and len(said) < MAX_FAILURES_SAID and not self._fatal:
-            said.add(exchange.failure)
-            logger.warning("a request was not delivered: %s", exchange.failure)
-            self.note_event(f"a request was not delivered: {exchange.failure}")
 
     def _wake(self) -> None:
         if self._to_wake:

@@ -53,28 +53,9 @@ def to_json(
             broker: {"offset": legs.clock_offset_ms(ahead, uncertainty), "uncertainty": round(uncertainty, 4)}
             for broker, (ahead, uncertainty) in results.clocks.items()
         },
-        "group": None if results.group is None else results.group.to_json(),
-        "events": [[event.at_s, event.words] for event in results.happened()],
-        "disturbances": [
-            {"from_s": one.from_s, "to_s": one.to_s, "words": one.words, "events": [list(e) for e in one.events]}
-            for one in results.disturbances
-        ],
+        **_happened(results),
         "notes": results.notes,
-        "examples": [
-            {
-                "kind": example.kind,
-                "name": example.name,
-                "reason": example.reason,
-                "latency_ms": example.latency_ns / 1e6,
-                "trace_id": example.trace_id,
-                "link": link(results, example.trace_id),
-                "legs_ms": single_legs_ms(example.legs),
-                "service_ms": [[what, ms] for what, ms in example.service_ms],
-                "request_at": example.request_at,
-                "reply_at": example.reply_at,
-            }
-            for example in results.examples.all()
-        ],
+        "examples": _examples(results),
         "latency_since": results.since,
         "equations": [{"text": law.text, "holds": law.holds} for law in results.equations(closed=closed)],
     }
@@ -108,6 +89,35 @@ def _names(results: RunResults, most: int | None) -> dict[str, Any]:
         }
     used = sorted(results.names.items(), key=lambda item: -item[1].books.registered)[:most]
     return {name: {**entry.books.to_dict(), "latency_ms": {"e2e": entry.e2e.summary()}} for name, entry in sorted(used)}
+
+
+def _happened(results: RunResults) -> dict[str, Any]:
+    return {
+        "group": None if results.group is None else results.group.to_json(),
+        "events": [[event.at_s, event.words] for event in results.happened()],
+        "disturbances": [
+            {"from_s": one.from_s, "to_s": one.to_s, "words": one.words, "events": [list(e) for e in one.events]}
+            for one in results.disturbances
+        ],
+    }
+
+
+def _examples(results: RunResults) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": example.kind,
+            "name": example.name,
+            "reason": example.reason,
+            "latency_ms": example.latency_ns / 1e6,
+            "trace_id": example.trace_id,
+            "link": link(results, example.trace_id),
+            "legs_ms": single_legs_ms(example.legs),
+            "service_ms": [[what, ms] for what, ms in example.service_ms],
+            "request_at": example.request_at,
+            "reply_at": example.reply_at,
+        }
+        for example in results.examples.all()
+    ]
 
 
 def _measured(results: RunResults, entry: NameResults) -> dict[str, Any]:

@@ -153,7 +153,7 @@ class ClusterWatch:
         for words in leader_changes(self._leaders, now):
             self._engine.note_event(words)
         self._leaders.update(now)
-        self._engine.partition_states = view.partitions
+        self._engine.delivery_failures.partition_states = view.partitions
         self._recorder.measure.clocks.lead(leaders)
 
     def _check_deleted(self, view: ClusterView) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from locust_kafka.embedded import EmbeddedKafka, EmbeddedKafkaError, Listener
@@ -44,6 +45,25 @@ def test_a_stopped_broker_starts_anew() -> None:
         assert "old" not in found.topics
         with pytest.raises(EmbeddedKafkaError, match="runs already"):
             kafka.start()
+
+
+def test_a_killed_broker_comes_back_with_its_data() -> None:
+    """After `kill -9` it is gone; restarted it has its ports and its topics; what cannot be is refused in words."""
+    with EmbeddedKafka() as kafka:
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+        for done in admin.create_topics([NewTopic("kept", 1)]).values():
+            done.result(30)
+        kafka.kill_brokers(1)
+        kafka.kill_brokers(1)
+        with pytest.raises(KafkaException):
+            AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0}).list_topics(timeout=1)
+        before = kafka.bootstrap
+        kafka.restart_brokers(1)
+        assert kafka.bootstrap == before
+        again = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+        assert "kept" in again.list_topics(timeout=30).topics
+        with pytest.raises(EmbeddedKafkaError, match="runs already"):
+            kafka.restart_brokers(1)
 
 
 def test_a_listener_advertises_what_it_is_told() -> None:

@@ -42,6 +42,17 @@ def test_a_tenth_of_p99_for_a_hundredth(seen: Health, p99_ms: int, open_model: b
     assert bool(findings(seen, p99_ms * MS, open_model=open_model)) == invalid
 
 
+@pytest.mark.parametrize(("length_ms", "kind", "invalid"), [(3000, "native", 1), (900, "native", 0), (3000, "hub", 0)])
+def test_a_process_that_stood_still_is_named(length_ms: int, kind: str, invalid: int) -> None:
+    """A native thread kept from running for a second and more makes a run invalid however long it was; a busy hub not."""
+    seen = health()
+    seen.watched_ns = 3600 * S
+    seen.stalled(Stall(5 * S, length_ms * MS, kind))
+    found = findings(seen, 10 * MS, open_model=True)
+    assert len(found) == invalid
+    assert all("the process stood still for 3.0 s" in one for one in found)
+
+
 def test_a_saturated_hub_is_a_bottleneck() -> None:
     """A hub that uses its whole core has nothing left to be on time with."""
     seen = health()

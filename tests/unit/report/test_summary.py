@@ -29,7 +29,7 @@ TOP = MEASURED | {
     "schema_version", "verdict", "checks",
     "balanced", "valid", "invalid", "load_s", "duration_s", "offered_rate", "achieved_rate", "arrivals",
     "replies_of_other_workers", "names", "self_check", "legs_uncertainty_ms", "legs_unavailable", "broker_clocks_ms",
-    "notes", "examples", "payload_bytes", "group", "latency_since", "equations",
+    "notes", "examples", "payload_bytes", "group", "events", "disturbances", "latency_since", "equations",
 }  # fmt: skip
 EXAMPLE = {
     "kind", "name", "reason", "latency_ms", "trace_id", "link", "legs_ms", "service_ms", "request_at", "reply_at",

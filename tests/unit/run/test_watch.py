@@ -9,6 +9,8 @@ from typing import Any
 import gevent
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from hypothesis import given
+from hypothesis import strategies as st
 
 from locust_kafka.core.books import Outcome
 from locust_kafka.exchange.engine import ExchangeEngine
@@ -19,7 +21,7 @@ from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.kafka.consumer import Partition
 from locust_kafka.run import watch as watch_module
 from locust_kafka.run.readiness import Connection
-from locust_kafka.run.watch import SILENT_NS, ClusterWatch
+from locust_kafka.run.watch import NO_LEADER, SILENT_NS, ClusterWatch, leader_changes
 from locust_kafka.settings import parse
 from tests.unit.records import CountedRows
 
@@ -219,7 +221,9 @@ def test_a_cluster_that_does_not_answer_is_no_finding(watched: Watched) -> None:
     watched.look()
     assert watched.watch._ends == before
     assert not watched.fatal
-    assert watched.engine.partition_states[REPLIES][1].leader == -1  # why a delivery failed may stand there
+    assert (
+        watched.engine.delivery_failures.partition_states[REPLIES][1].leader == -1
+    )  # why a delivery failed may stand there
 
 
 def test_records_behind_an_open_transaction_are_said(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
@@ -286,3 +290,41 @@ def test_a_disconnected_run_asks_nothing_at_its_end(watched: Watched) -> None:
     watched.cluster.ends_now[REPLIES, 0] += 4
     assert watched.watch.stop() == []
     assert watched.cluster.closed == 1
+
+
+def test_a_leader_that_changes_is_an_event(watched: Watched) -> None:
+    """Each change of a partition's leader, its loss and its return are told once, and a leader that stays is not."""
+    for leader in (1, 2, 2, NO_LEADER, NO_LEADER, 2):
+        watched.cluster.leader = leader
+        watched.look()
+    words = [event.words for event in watched.recorder.results.events.all() if REPLIES in event.words]
+    assert sorted(words) == [
+        f"partitions of {REPLIES} are led by broker 2 again: 0, 1",
+        f"partitions of {REPLIES} are led by broker 2 instead of 1: 0, 1",
+        f"partitions of {REPLIES} have no leader: 0, 1",
+    ]
+
+
+@given(
+    st.dictionaries(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), st.integers(NO_LEADER, 3)),
+    st.dictionaries(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), st.integers(NO_LEADER, 3)),
+)
+def test_every_change_of_a_known_partition_is_in_one_sentence(
+    before: dict[Partition, int], now: dict[Partition, int]
+) -> None:
+    """Partitions that are new or gone have changed nothing; each of the others stands in one sentence if it changed."""
+    changed = [partition for partition in now if partition in before and before[partition] != now[partition]]
+    sentences = leader_changes(before, now)
+    told = [
+        (topic, int(number)) for sentence in sentences
+        for topic in [sentence.split()[2]] for number in sentence.rpartition(": ")[2].split(", ")
+    ]  # fmt: skip
+    assert sorted(told) == sorted(changed)
+
+
+def test_whoever_got_no_request_owes_no_reply(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    """As long as no request was delivered the service is not blamed for its silence."""
+    watched.sent(20, Outcome.UNDELIVERED)
+    watched.now_ns += SILENT_NS + S
+    watched.watch._check_silence()
+    assert "no service has answered" not in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from locust_kafka.settings import Settings
@@ -59,7 +60,8 @@ def gives_up_idempotence(config: dict[str, Any]) -> str:
     if config.get("retries") == "0":
         return "retries=0"
     in_flight = str(config.get("max.in.flight", "1"))
-    return f"max.in.flight={in_flight}" if in_flight.isdigit() and int(in_flight) > MAX_IDEMPOTENT_IN_FLIGHT else ""
+    most = int(in_flight) if re.fullmatch("[0-9]{1,9}", in_flight) else 0  # what is no number, librdkafka refuses
+    return f"max.in.flight={in_flight}" if most > MAX_IDEMPOTENT_IN_FLIGHT else ""
 
 
 def consumer_config(settings: Settings) -> dict[str, Any]:

@@ -25,7 +25,10 @@ _QUOTE_LENGTH = 170
 _GENERIC = {"_ALL_BROKERS_DOWN", "_TIMED_OUT"}
 _LOG_PREFIX = re.compile(r"^.*?\[thrd:.*?\]: ")
 _STATE = re.compile(r" \(after \d+ms(?: in state [A-Z_]+)?[^)]*\)| in state [A-Z_]+")
-_BROKER = re.compile(r"^(?:\w+://)?(?P<host>\S+:\d+)/(?P<node>bootstrap|\d+): |^GroupCoordinator: (?P<group>\S+:\d+): ")
+_BROKER = re.compile(
+    r"^(?:\w+://)?(?P<host>\S{1,253}:\d{1,5})/(?P<node>bootstrap|\d+): "
+    r"|^GroupCoordinator: (?P<group>\S{1,253}:\d{1,5}): "
+)
 _UNREACHABLE = re.compile(
     r"Connect to .* failed|Failed to resolve|Connection setup timed out|ApiVersionRequest failed: Local: Timed out"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -172,7 +173,7 @@ def _against_idempotence(file: Mapping[str, Any]) -> list[str]:
 
 
 def _is_above(text: str, limit: int) -> bool:
-    return text.strip().isdecimal() and int(text) > limit
+    return re.fullmatch(r"\s*[0-9]{1,9}\s*", text) is not None and int(text) > limit
 
 
 def _addresses(servers: str) -> set[tuple[str, str]]:

@@ -389,3 +389,9 @@ def test_a_login_token_is_never_repeated() -> None:
     sentence = failure(("_AUTHENTICATION", text), protocol="SASL_SSL")
     assert "hunter2" not in sentence
     assert "sasl.oauthbearer" in sentence
+
+
+def test_a_sentence_is_short_whatever_was_said() -> None:
+    """What looks like an address is one only up to the longest host name."""
+    for text in ("b" * 9_000 + ":1/bootstrap: down", "b:" + "9" * 9_000 + "/1: Failed to resolve", "x" * 9_000):
+        assert len(failure(("_TRANSPORT", text))) < 1_000

@@ -181,3 +181,9 @@ def test_settings_can_be_shown(config: dict[str, Any]) -> None:
     """The settings as text, as a debugger or an error report shows them, hold no value of the file."""
     shown = f"{parse({}, config)!r} {parse({}, config)}"
     assert not any(value in shown for value in config.values())
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "9" * 5000, "six"])
+def test_what_is_no_number_is_left_to_librdkafka(number: str) -> None:
+    """Digits of another script, or too many of them, are librdkafka's to refuse: reading them stops nobody."""
+    assert gives_up_idempotence({"max.in.flight": number}) == ""

@@ -86,3 +86,9 @@ def test_settings_of_the_classic_protocol_are_left_out_of_the_other() -> None:
     Consumer(made.consumer()).close()
     assert len(config_notes(made)) == 3
     assert config_notes(config(text)) == []
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "9" * 5000, "six"])
+def test_what_is_no_number_is_left_to_librdkafka(number: str) -> None:
+    """Digits of another script, or too many of them, are librdkafka's to refuse: reading them stops nobody."""
+    assert config(f"max.in.flight={number}").producer()["enable.idempotence"]

@@ -129,7 +129,7 @@ def parse_port(text: str) -> int | None:
 
 def parse_topic(text: str) -> str:
     """Accept the name of a topic as Kafka allows it."""
-    if topic_name(text.encode("utf-8", "surrogateescape")) is None:
+    if topic_name(text.encode("utf-8", "replace")) is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a topic's name: write up to 249 ASCII letters, digits, '.', '_' and '-'"
         )

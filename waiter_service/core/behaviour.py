@@ -15,6 +15,9 @@ from typing import NamedTuple
 _NORMAL = statistics.NormalDist()
 _FIVE_WORDS = struct.Struct(">5Q")
 _UNIT = 1 << 64
+_BELOW_ONE = math.nextafter(1.0, 0.0)
+_LONGEST_MS = 86_400_000.0
+"""A day: a distribution's far end must not be longer than a thread can wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Wait:
             return self.a
         if self.kind == "uniform":
             return self.a + (self.b - self.a) * draw
-        return self.a * math.exp(self.b * _NORMAL.inv_cdf(draw))
+        return min(self.a * math.exp(self.b * _NORMAL.inv_cdf(draw)), _LONGEST_MS)
 
 
 class Plan(NamedTuple):
@@ -72,7 +75,7 @@ class Behaviour:
         digest = blake2b(identity, key=self.seed.to_bytes(8, "big", signed=True), digest_size=40).digest()
         dropped, duplicated, late, error, wait = _FIVE_WORDS.unpack(digest)
         return Plan(
-            self.wait.milliseconds((wait + 0.5) / _UNIT),
+            self.wait.milliseconds(min((wait + 0.5) / _UNIT, _BELOW_ONE)),
             0 if (dropped + 0.5) / _UNIT < self.drop else 2 if (duplicated + 0.5) / _UNIT < self.duplicate else 1,
             self.late_s if (late + 0.5) / _UNIT < self.late else 0.0,
             (error + 0.5) / _UNIT < self.error,

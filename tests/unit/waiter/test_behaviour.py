@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from types import SimpleNamespace
 
 import pytest
 
+from waiter_service.core import behaviour as module
 from waiter_service.core.behaviour import Behaviour, Wait
 
 
@@ -37,3 +39,11 @@ def test_waits_follow_their_distribution() -> None:
     assert statistics.mean(uniform) == pytest.approx(500, abs=15)
     lognormal = [Behaviour(Wait("lognormal", 50, 0.5)).plan(i).wait_ms for i in ids]
     assert statistics.median(lognormal) == pytest.approx(50, rel=0.05)
+
+
+def test_a_distributions_far_end_can_be_waited() -> None:
+    """No draw is 1, where a normal distribution has no value, and no wait is longer than a day."""
+    behaviour = Behaviour(Wait("lognormal", 50.0, 5.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "blake2b", lambda *_args, **_kwargs: SimpleNamespace(digest=lambda: b"\xff" * 40))
+        assert behaviour.plan(b"0" * 32).wait_ms == 86_400_000.0

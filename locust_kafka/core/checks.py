@@ -249,7 +249,7 @@ class _Reader:
         return word
 
     def _limit(self, metric: str) -> tuple[float, str]:
-        digits = self._take(r"[0-9]+(\.[0-9]+)?", "a number")
+        digits = self._take(r"[0-9]{1,15}(\.[0-9]{1,15})?(?![0-9])", "a number of at most 15 digits")
         if metric in LATENCIES:
             unit = self._word(tuple(TIME_UNITS), "a unit: us, ms or s")
             return float(digits) * TIME_UNITS[unit], unit

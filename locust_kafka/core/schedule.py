@@ -17,8 +17,10 @@ from typing import NamedTuple
 DITHER_NS = 1_000_000
 RECOMPUTE_EVERY = 1000
 """Arrivals after which a sum of intervals gives way to the plan itself, before its rounding could add up."""
-MAX_RATE = 1e7
+MAX_RATE = MAX_SECONDS = 1e7
 CONSTANT, POISSON = "constant", "poisson"
+# One way to read each digit: two would take the square of their number to refuse them.
+_STAGE = re.compile(r"(\d+(?:\.\d*)?)(?::(\d+(?:\.\d*)?))?(?:/(\d+(?:\.\d*)?)([smh]?))?", re.ASCII)
 
 
 class Stage(NamedTuple):
@@ -43,16 +45,19 @@ def parse_rate(text: str) -> tuple[Stage, ...]:
 
 
 def _stage(part: str, *, final: bool) -> Stage:
-    match = re.fullmatch(r"(\d+\.?\d*)(?::(\d+\.?\d*))?(?:/(\d+\.?\d*)([smh]?))?", part)
+    match = _STAGE.fullmatch(part)
     if match is None:
         raise ValueError(f"{part!r} is no rate: write 200, 200/30s, or 100:2000/60s for a ramp")
     low = float(match[1])
     high = float(match[2] or low)
     if not max(low, high) <= MAX_RATE:
         raise ValueError(f"{part!r}: give a rate from 0 to {MAX_RATE:g} a second")
-    if not float(match[3] or 0) and (match[2] or not final):
+    seconds = float(match[3] or 0) * {"m": 60, "h": 3600}.get(match[4], 1)
+    if not seconds and (match[2] or not final):
         raise ValueError(f"{part!r} needs a duration, as in {part}/60s")
-    return Stage(low, high, float(match[3] or 0) * {"m": 60, "h": 3600}.get(match[4], 1))
+    if not seconds <= MAX_SECONDS:
+        raise ValueError(f"{part!r}: give a duration of at most {MAX_SECONDS:.0f} s")
+    return Stage(low, high, seconds)
 
 
 class _Piece(NamedTuple):

@@ -211,3 +211,10 @@ def test_lag_and_rebalances_are_of_the_services_group() -> None:
     for text, where in (("lag < 3", "column 5"), ("lag.p99 < 3", "column 5"), ("lag[n].max < 3", "column 4")):
         with pytest.raises(ValueError, match=where):
             parse_check(text)
+
+
+@pytest.mark.parametrize("digits", ["9" * 16, "9" * 400])
+def test_a_limit_that_nothing_can_reach_is_refused(digits: str) -> None:
+    """A check against infinity would always pass."""
+    with pytest.raises(ValueError, match="a number of at most 15 digits"):
+        parse_check(f"e2e.p99 < {digits}ms")

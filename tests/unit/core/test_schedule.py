@@ -221,3 +221,12 @@ def test_refused_rates(text: str) -> None:
     """What is no rate is refused in a sentence."""
     with pytest.raises(ValueError, match=r"is no rate|needs a duration|give a rate"):
         parse_rate(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 90_000 + "x", "5:" + "9" * 90_000 + "x", "0/" + "9" * 400, "5/" + "9" * 400 + "x"]
+)
+def test_many_digits_are_refused_as_fast_as_few(text: str) -> None:
+    """A rate of any length is read once: no digit can be read in two ways, and no duration is without an end."""
+    with pytest.raises(ValueError, match=r"is no rate|at most 10000000 s"):
+        parse_rate(text)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from locust_kafka.core import wire
+
 
 class Outcome(enum.IntEnum):
     """How a request ended.  Every registered request ends exactly once."""
@@ -104,11 +106,15 @@ class Books:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Mapping[str, int]]) -> Self:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`.
+
+        Raises:
+            LookupError, TypeError, ValueError: the data is not of that form.
+        """
         return cls(
-            data["requests"]["registered"],
-            [data["requests"][outcome.name.lower()] for outcome in Outcome],
-            [data["replies"][verdict.name.lower()] for verdict in Verdict],
+            wire.count(data["requests"]["registered"]),
+            [wire.count(data["requests"][outcome.name.lower()]) for outcome in Outcome],
+            [wire.count(data["replies"][verdict.name.lower()]) for verdict in Verdict],
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
+from locust_kafka.core import wire
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import RunResults
@@ -51,6 +53,19 @@ class Counters:
                 setattr(counters, f"{leg}_ns", getattr(counters, f"{leg}_ns") + series.sum_ns)
                 setattr(counters, f"{leg}_count", getattr(counters, f"{leg}_count") + series.count)
         return counters
+
+    @classmethod
+    def from_wire(cls, plain: Sequence[Any]) -> Self:
+        """From the plain values of another process, in the order of the attributes; a leg's sum may be below 0.
+
+        Raises:
+            TypeError, ValueError: they are not of that form.
+        """
+        names = [one.name for one in fields(cls)]
+        return cls(*(
+            wire.signed(value) if name.endswith("_ns") else wire.count(value)
+            for name, value in zip(names, wire.listed(plain), strict=True)
+        ))  # fmt: skip
 
     def since(self, before: Counters) -> Counters:
         """What happened after `before`.  A latency series that was reset meanwhile begins again at 0."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
+
+from locust_kafka.core import wire
 
 MAX_EVENTS = 200
 """Events that are kept, the first ones."""
@@ -78,7 +79,5 @@ class Events:
         """
         events = cls()
         for at_s, words in data:
-            if not math.isfinite(at_s):
-                raise ValueError(f"an event at {at_s}")
-            events.add(float(at_s), str(words)[:MAX_WORDS])
+            events.add(wire.number(at_s, 0.0, wire.LAST_S), wire.text(words)[:MAX_WORDS])
         return events

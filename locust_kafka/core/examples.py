@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
+from locust_kafka.core import wire
 from locust_kafka.core.legs import Legs
 
 SLOWEST = "slowest"
@@ -44,11 +45,12 @@ class Example(NamedTuple):
             TypeError, ValueError: it is not of that form.
         """
         kind, name, latency_ns, trace_id, legs, reason, service_ms, request_at, reply_at = plain
-        texts = [str(text) for text in (kind, name, trace_id, reason, request_at, reply_at)]
+        texts = wire.texts([kind, name, trace_id, reason, request_at, reply_at])
         return cls(
-            texts[0], texts[1], int(latency_ns), texts[2],
-            Legs(*(None if ns is None else int(ns) for ns in legs)) if legs else None, texts[3],
-            tuple((str(what), int(float(ms) * 1e6) / 1e6) for what, ms in service_ms), texts[4], texts[5],
+            texts[0], texts[1], wire.signed(latency_ns), texts[2],
+            Legs(*(None if ns is None else wire.signed(ns) for ns in wire.listed(legs))) if legs else None, texts[3],
+            tuple((wire.text(what), int(wire.number(ms) * 1e6) / 1e6) for what, ms in wire.listed(service_ms)),
+            texts[4], texts[5],
         )  # fmt: skip
 
 

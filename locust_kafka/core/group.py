@@ -6,11 +6,11 @@ bound.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from locust_kafka.core import wire
 from locust_kafka.core.events import MAX_EVENTS, Event
 
 STABLE, EMPTY = "STABLE", "EMPTY"
@@ -44,14 +44,14 @@ class GroupSample(NamedTuple):
         """From the plain values that the reader's process prints.
 
         Raises:
-            LookupError, TypeError, ValueError, AttributeError, OverflowError: they are not of that form.
+            LookupError, TypeError, ValueError, AttributeError: they are not of that form.
         """
-        at_s = float(data["at_s"])
-        if not math.isfinite(at_s):
-            raise ValueError(f"a look at {at_s}")
-        members = {str(member): frozenset(map(str, parts)) for member, parts in data["members"].items()}
-        lag = None if data["lag"] is None else max(0, int(data["lag"]))
-        return cls(at_s, str(data["state"]), members, lag, int(data["leaderless"]), int(data["under_replicated"]))
+        members = {wire.text(member): frozenset(wire.texts(parts)) for member, parts in data["members"].items()}
+        return cls(
+            wire.number(data["at_s"], 0.0, wire.LAST_S), wire.text(data["state"]), members,
+            None if data["lag"] is None else wire.count(data["lag"]), wire.count(data["leaderless"]),
+            wire.count(data["under_replicated"]),
+        )  # fmt: skip
 
 
 @dataclass

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
+from locust_kafka.core import wire
 from locust_kafka.core.latency import LatencySeries
 
 MS = 1_000_000
@@ -102,12 +103,21 @@ class Health:
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_wire`."""
+        """The inverse of `to_wire`.
+
+        Raises:
+            LookupError, TypeError, ValueError: the data is not of that form.
+        """
         health = cls()
         for name in SERIES:
             setattr(health, name, LatencySeries.from_wire(data[name]))
-        health.watched_ns, health.cpu_ns, health.hub_cpu_ns = data["watched_ns"], data["cpu_ns"], data["hub_cpu_ns"]
-        health.stalls = [Stall(*stall) for stall in data["stalls"]]
+        health.watched_ns, health.cpu_ns, health.hub_cpu_ns = (
+            wire.count(data[name]) for name in ("watched_ns", "cpu_ns", "hub_cpu_ns")
+        )
+        health.stalls = [
+            Stall(wire.count(at_ns), wire.count(length_ns), wire.text(kind))
+            for at_ns, length_ns, kind in wire.listed(data["stalls"])
+        ]
         return health
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
+from locust_kafka.core import wire
 from locust_kafka.core.counters import COUNTED_LEGS, Counters
 from locust_kafka.core.latency import LatencySeries
 
@@ -108,12 +109,10 @@ class Second:
             LookupError, TypeError, ValueError: the data is not of that form.
         """
         series = LatencySeries.from_wire(data["e2e"])
-        length_s, hub_core = float(data["length_s"]), float(data["hub_core"])
-        if not (0 < length_s < MOST_S and 0 <= hub_core <= 1):  # neither is what is not a number
-            raise ValueError(f"a second of {length_s} s with {hub_core} of a core")
+        length_s, hub_core = wire.number(data["length_s"], wire.LEAST, MOST_S), wire.number(data["hub_core"], 0.0, 1.0)
         return cls(
-            int(data["at_s"]), length_s, Counters(*map(int, data["counters"])), series,
-            int(data["pending"]), int(data["users"]), int(data["hub_lag_ns"]), hub_core,
+            int(wire.number(data["at_s"], 0.0, wire.LAST_S)), length_s, Counters.from_wire(data["counters"]), series,
+            wire.count(data["pending"]), wire.count(data["users"]), wire.count(data["hub_lag_ns"]), hub_core,
         )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import Any, Self
 
+from locust_kafka.core import wire
+
 PERCENTILES = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 """Names and per mille."""
 
@@ -189,11 +191,15 @@ class LatencySeries:
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_wire`."""
+        """The inverse of `to_wire`.
+
+        Raises:
+            LookupError, TypeError, ValueError: the data is not of that form.
+        """
         series = cls()
-        series._count = data["count"]
-        series._sum_ns = data["sum_ns"]
-        series._min_ns = data["min_ns"]
-        series._max_ns = data["max_ns"]
-        series._counts = Counter(dict(data["buckets"]))
+        series._count, series._sum_ns = wire.count(data["count"]), wire.signed(data["sum_ns"])
+        series._min_ns, series._max_ns = wire.signed(data["min_ns"]), wire.signed(data["max_ns"])
+        series._counts = Counter({wire.signed(us): wire.count(count) for us, count in data["buckets"]})
+        if series._count != sum(series._counts.values()) or series._min_ns > series._max_ns:
+            raise ValueError("a latency series contradicts itself")
         return series

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+from locust_kafka.core import wire
 from locust_kafka.core.books import Books, Equation, equations
 from locust_kafka.core.events import Disturbance, Event, Events
 from locust_kafka.core.examples import Example, Examples
@@ -85,7 +86,7 @@ class NameResults:
         """The inverse of `to_wire`."""
         entry = cls()
         entry.books = Books.from_dict(data["books"])
-        entry.rejected = data["rejected"]
+        entry.rejected = wire.count(data["rejected"])
         for name in data["series"].keys() & set(RECORDED):
             setattr(entry, name, LatencySeries.from_wire(data["series"][name]))
         return entry
@@ -101,8 +102,13 @@ _SUMMED = (
 )  # fmt: skip
 _FIRST = ("trace_url", "since", "legs_unavailable", "cluster")
 """Of several processes', the first that is not empty."""
-_PLAIN = (*_SUMMED, *_FIRST, "load_s", "duration_s", "open_model", "all_waited", "clocks")
-"""Attributes that travel to the master as they are."""
+_PLAIN: dict[str, wire.Reader] = {
+    **dict.fromkeys(_SUMMED, wire.count), **dict.fromkeys(_FIRST, wire.text), "clocks": wire.clocks,
+    "notes": wire.counts, "invalid": wire.texts, "bottleneck": wire.texts,
+    **dict.fromkeys(("user_s", "offered", "load_s", "duration_s"), wire.number),
+    **dict.fromkeys(("open_model", "all_waited"), wire.truth),
+}  # fmt: skip
+"""Attributes that travel to the master as they are, and what reads each there."""
 
 
 class RunResults:
@@ -284,10 +290,7 @@ class RunResults:
             "total": self.total.to_dict(),
             "names": {name: entry.to_wire(latencies=latencies) for name, entry in self.names.items()},
             "arrivals": tuple(self.arrivals),
-            "notes": self.notes,
-            "invalid": self.invalid,
             "health": self.health.to_wire() if latencies else None,
-            "bottleneck": self.bottleneck,
             "events": self.events.to_wire(),
             "examples": [tuple(example) for example in self.examples.all()] if latencies else [],
             **{name: getattr(self, name) for name in _PLAIN},
@@ -298,18 +301,15 @@ class RunResults:
         """The inverse of `to_wire`; what did not go along is empty.
 
         Raises:
-            LookupError, TypeError, ValueError: the data is not of that form.
+            LookupError, TypeError, ValueError, AttributeError: the data is not of that form.
         """
         results = cls()
         results.total = Books.from_dict(data["total"])
-        results.names = {name: NameResults.from_wire(entry) for name, entry in data["names"].items()}
-        results.arrivals = Counts(*data["arrivals"])
-        results.notes = dict(data["notes"])
-        results.invalid = list(data["invalid"])
+        results.names = {wire.text(name): NameResults.from_wire(entry) for name, entry in data["names"].items()}
+        results.arrivals = Counts(*map(wire.count, data["arrivals"]))
         results.health = Health.from_wire(data["health"]) if data["health"] else Health()
-        results.bottleneck = list(data["bottleneck"])
         results.events = Events.from_wire(data["events"])
         results.examples.merge(Example.from_wire(plain) for plain in data["examples"])
-        for name in _PLAIN:
-            setattr(results, name, data[name])
+        for name, read in _PLAIN.items():
+            setattr(results, name, read(data[name]))
         return results

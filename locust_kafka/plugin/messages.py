@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
-from locust_kafka.core.schedule import Stage
+from locust_kafka.core import wire
+from locust_kafka.core.schedule import MAX_RATE, MAX_SECONDS, Stage
 
 VERSION = 1
 LOOK_S = 10.0
@@ -54,10 +55,19 @@ class Message:
         """Check the types that arrive from another process."""
         for field in fields(self):
             wanted = _TYPES[str(field.type)]
-            if not isinstance(getattr(self, field.name), wanted):
-                raise TypeError(f"{field.name} is a {type(getattr(self, field.name)).__name__}")
+            value = getattr(self, field.name)
+            if not isinstance(value, wanted):
+                raise TypeError(f"{field.name} is a {type(value).__name__}")
+            if not _within(field.name, value):
+                raise ValueError(f"{field.name} is {value}, beyond 0 to {_HIGHEST[field.name]:g}")
 
 
+def _within(name: str, value: Any) -> bool:
+    # What is not a number lies nowhere; what is nearly 0 would make intervals infinite.
+    return name not in _HIGHEST or value == 0 or wire.LEAST <= value <= _HIGHEST[name]
+
+
+_HIGHEST: dict[str, float] = {"rate": MAX_RATE, "share": 1.0, "phase": 1.0, "delay_s": MAX_SECONDS}
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "bool": (bool,),
@@ -93,9 +103,25 @@ class BeginPlan(Message):
 
     type: ClassVar[str] = "kafka_plan"
 
+    def __post_init__(self) -> None:
+        """Check the stages as well."""
+        super().__post_init__()
+        if not self.plan():
+            raise ValueError("there are no stages")
+
     def plan(self) -> tuple[Stage, ...]:
-        """The stages as the plan takes them."""
-        return tuple(Stage(*map(float, stage)) for stage in self.stages)
+        """The stages as the plan takes them.
+
+        Raises:
+            TypeError, ValueError: one of them is none.
+        """
+        return tuple(_stage(*stage) for stage in self.stages)
+
+
+def _stage(low: Any, high: Any, seconds: Any) -> Stage:
+    # What is left of a ramp may pass its ends by a rounding error.
+    low, high = (min(max(wire.number(end, -1.0, MAX_RATE + 1.0), 0.0), MAX_RATE) for end in (low, high))
+    return Stage(low, high, wire.number(seconds, 0.0, MAX_SECONDS))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,3 +174,18 @@ def test_the_lag_stands_in_its_second(notes: list[tuple[int, int | None, int]], 
         assert (row.pending, row.length_s) == (2, 1.0)
         assert row.rebalances == sum(count for _at, _lag, count in mine)
         assert row.lag == max((lag for _at, lag, _count in mine if lag is not None), default=None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("at_s", float("inf")), ("at_s", -1), ("at_s", 10**18), ("length_s", 1e-320), ("length_s", "1"), ("pending", -1),
+        ("users", 1.5), ("hub_lag_ns", float("nan")), ("hub_core", 2), ("counters", [1, 2]), ("counters", "5" * 19),
+    ],
+)  # fmt: skip
+def test_a_second_that_cannot_be_is_refused(field: str, value: Any) -> None:
+    """Another process's second has finite figures: a rate made of them can be written as JSON."""
+    wire = Second(1_700_000_000).to_wire()
+    assert Second.from_wire(wire).row().at_s == 1_700_000_000
+    with pytest.raises(ValueError, match=r"a value|argument"):
+        Second.from_wire({**wire, field: value})

@@ -19,12 +19,14 @@ from locust_kafka.plugin import messages as m
 from tests.unit.core.test_history import SECONDS
 from tests.unit.plugin.runners import FATES, results_of
 
+PLAN = m.BeginPlan("r", [[1.0, 2.0, 3.0]], 0.5, 0.5, 0.5)
 KINDS = m.Message.__subclasses__()
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = st.floats(0.0, 1.0).map(lambda number: number if number > 1e-9 else 0.0)
+"""Within the bounds of every field."""
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": st.text(),
     "bool": st.booleans(),
-    "float": NUMBERS | st.integers(-(2**53), 2**53),
+    "float": NUMBERS | st.integers(0, 1),
     "list[list[float]]": st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=4),
     "list[dict[str, Any]]": st.lists(SECONDS.map(Second.to_wire), max_size=3),
     "dict[str, Any] | None": st.none() | FATES.map(lambda fates: results_of(fates).to_wire()),
@@ -138,3 +140,23 @@ def test_a_refusal_of_any_length_is_cut_for_the_wire() -> None:
     """MAX_WORDS characters say what is wrong; a traceback of a megabyte goes nowhere."""
     assert m.MAX_WORDS <= 2_000
     assert len(msgpack.dumps(m.Failed("r", str(NotReady("x" * 10**6))[: m.MAX_WORDS], True).to_wire())) < 3_000
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "value"),
+    [
+        (m.SetRate("r", 1.0), "rate", float("nan")), (m.SetRate("r", 1.0), "rate", -1.0), (m.SetRate("r", 1.0), "rate", 1e300),
+        (m.SetShare("r", 1.0), "share", 1.5), (m.SetShare("r", 1.0), "share", 1e-320), (PLAN, "phase", float("inf")),
+        (PLAN, "delay_s", -1.0), (PLAN, "stages", []), (PLAN, "stages", [[1.0, 2.0]]), (PLAN, "stages", [5]),
+        (PLAN, "stages", [["1", 2.0, 3.0]]), (PLAN, "stages", [[float("nan"), 2.0, 3.0]]), (PLAN, "stages", [[1.0, 2.0, -3.0]]),
+    ],
+)  # fmt: skip
+def test_a_number_beyond_its_bounds_is_refused(message: m.Message, field: str, value: Any) -> None:
+    """A rate that is no number would end the arrivals of all workers, and a stage of two numbers the handler."""
+    with pytest.raises(m.BadMessage):
+        type(message).from_wire({**over_the_network(message), field: value})
+
+
+def test_a_ramps_rounding_error_is_within_its_bounds() -> None:
+    """What is left of a ramp to nothing may be less than nothing by a rounding error: it is 0."""
+    assert m.BeginPlan("r", [[-1e-12, 1e7 + 1e-6, 0.5]], 0.0, 0.5, 0.0).plan() == ((0.0, 1e7, 0.5),)

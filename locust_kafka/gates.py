@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from locust_kafka.core import wire
 from locust_kafka.core.checks import Check, parse_check
 from locust_kafka.core.history import Row
 from locust_kafka.errors import SettingsError
@@ -15,6 +16,7 @@ from locust_kafka.errors import SettingsError
 SEPARATOR = "\n"
 """Between checks that were given one by one; in a variable a semicolon does, too."""
 MAX_FILE = 1 << 20
+_HIGHEST_FIGURE = 1e12
 
 
 def read_checks(value: Any, what: str) -> tuple[Check, ...]:
@@ -52,13 +54,17 @@ def read_baseline(path: str, what: str) -> tuple[Row, ...]:
         file = Path(path) / "summary.json" if Path(path).is_dir() else Path(path)
         history = json.loads(file.read_text("utf-8"))["history"]
         columns = [history["columns"].index(name) for name in Row._fields]
-        return tuple(Row(*(row[at] for at in columns)) for row in history["rows"])
+        return tuple(Row(*(_figure(row[at]) for at in columns)) for row in wire.listed(history["rows"]))
     except OSError as error:
         raise SettingsError(f"{what} {path!r} cannot be read: {error.strerror}") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise SettingsError(
             f"{what} {path!r} is no report of an earlier run: give the folder that --kafka-report has written"
         ) from error
+
+
+def _figure(cell: Any) -> Any:
+    return None if cell is None else wire.number(cell, -_HIGHEST_FIGURE, _HIGHEST_FIGURE)
 
 
 def _one(text: str, what: str) -> Iterable[Check]:

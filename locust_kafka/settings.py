@@ -194,18 +194,14 @@ def topic(value: Any, what: str) -> str:
 
 
 def header_name(value: Any, what: str) -> str:
-    """Check a record header's name: text that can be encoded as UTF-8.
+    """Check a record header's name: text that can be printed, so that it is UTF-8 without a zero.
 
     Raises:
         SettingsError: it is none.
     """
     name = value.strip() if isinstance(value, str) else ""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        name = ""
-    if not name:
-        raise SettingsError(f"{what} {value!r} is no header name: give text of at least one character")
+    if not name or not name.isprintable():
+        raise SettingsError(f"{what} {value!r} is no header name: give printable text of at least one character")
     return name
 
 
@@ -231,7 +227,7 @@ def _brokers(servers: str) -> set[str]:
 
 def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[str, int]) -> tuple[str, str]:
     """The brokers, and who named them."""
-    servers = "" if given is None else text(given)
+    servers = "" if given is None else _printable(given)
     if given is not None and not _brokers(servers):
         raise SettingsError(f"{given.source} {given.value!r} names no broker: give host:port,...")
     for name in ("bootstrap.servers", "producer.bootstrap.servers", "consumer.bootstrap.servers"):
@@ -248,6 +244,13 @@ def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[st
     return (servers, given.source) if given is not None else (DEFAULT_BOOTSTRAP, "the default")
 
 
+def _printable(given: Given) -> str:
+    """What librdkafka and consoles take: no lone surrogate of a byte that was no UTF-8, no zero."""
+    if not text(given).isprintable():
+        raise SettingsError(f"{given.source} {given.value!r} holds a character that cannot be printed: write it anew")
+    return text(given)
+
+
 def _one_of(given: Given, *words: str) -> str:
     return one_of(text(given), given.source, *words)
 
@@ -260,7 +263,7 @@ def _checks(written: Given | None, given: Given) -> tuple[Check, ...]:
 
 
 def _group(given: Given) -> str:
-    name = text(given)
+    name = _printable(given)
     if not 0 < len(name) <= MAX_GROUP:
         raise SettingsError(
             f"{given.source} {name!r} is no group: give a name of 1 to {MAX_GROUP} characters, or auto or off"
@@ -284,7 +287,7 @@ def _port(given: Given) -> int | None:
 
 
 def _trace_url(given: Given) -> str:
-    template = text(given)
+    template = _printable(given)
     if template and not (template.startswith(("http://", "https://")) and "{trace_id}" in template):
         raise SettingsError(
             f"{given.source} {template!r} is refused: give a URL with {{trace_id}} in it, "

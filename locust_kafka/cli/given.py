@@ -46,10 +46,6 @@ def given_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tu
     path = str(given["kafka_config"].value).strip() if "kafka_config" in given else ""
     properties = _read(path, given["kafka_config"].source, environ) if path else Properties({}, {}, ())
     settings = parse(given, properties.values, properties.lines)
-    try:
-        settings.bootstrap.encode()
-    except UnicodeEncodeError:
-        raise SettingsError(f"{settings.bootstrap_source} {settings.bootstrap!r} is no text in UTF-8") from None
     return settings, [*notes, *properties.notes]
 
 
@@ -86,6 +82,8 @@ def _read(path: str, source: str, environ: Mapping[str, str]) -> Properties:
         data = Path(path).read_bytes()
     except OSError as error:
         raise SettingsError(f"{source} {path!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a zero in it
+        raise SettingsError(f"{source} {path!r} is no path: {error}") from error
     try:
         return read_properties(data, environ, path)
     except PropertiesError as refused:

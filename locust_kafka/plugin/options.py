@@ -184,6 +184,8 @@ def _read(path: str, source: str) -> Properties:
         data = Path(path).read_bytes()
     except OSError as error:
         raise SettingsError(f"{source} {path!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a zero in it
+        raise SettingsError(f"{source} {path!r} is no path: {error}") from error
     try:
         return read_properties(data, os.environ, path)
     except PropertiesError as refused:

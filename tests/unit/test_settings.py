@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from locust.argument_parser import LocustArgumentParser
 
+from locust_kafka.cli.given import given_settings
 from locust_kafka.core.history import Row
 from locust_kafka.errors import SettingsError
+from locust_kafka.gates import read_baseline
 from locust_kafka.options import OPTIONS, Option
 from locust_kafka.plugin.classes import KafkaAttributes, settings_for
 from locust_kafka.plugin.options import Unset, add_options, given_options, load_settings, warn_of_kubernetes
@@ -352,3 +354,35 @@ def test_what_a_form_sends_was_given() -> None:
     assert given_options({"kafka_reply_timeout": default}) == {}
     with pytest.raises(SettingsError, match="'soon' is refused"):
         load_settings({"kafka_reply_timeout": typed})
+
+
+@pytest.mark.parametrize(
+    "dest", ["kafka_bootstrap", "kafka_group", "kafka_trace_url", "kafka_reply_to_header", "kafka_error_header"]
+)
+@pytest.mark.parametrize("odd", ["\udcff", "\0", "\x1b[2J"])
+def test_text_that_cannot_be_printed_is_refused(dest: str, odd: str) -> None:
+    """A byte that is no UTF-8, a zero, a control character: librdkafka, JSON or the console would stop on it later."""
+    template = "http://h/{trace_id}" if dest == "kafka_trace_url" else "h:1"
+    assert "print" in refusal(dest, Given(f"{template}{odd}x", "--it"))
+
+
+def test_a_path_with_a_zero_is_refused_in_words() -> None:
+    """The web UI and a variable can hold what no file can be called."""
+    with pytest.raises(SettingsError, match=r"LOCUST_KAFKA_CONFIG 'a.x00b' is no path"):
+        given_settings(argparse.Namespace(), {"LOCUST_KAFKA_CONFIG": "a\0b"})
+    with pytest.raises(SettingsError, match="is no path"):
+        load_settings({"kafka_config": "a\0b"})
+
+
+@pytest.mark.parametrize(
+    "cell", ["5", [], {}, True, float("nan"), float("inf"), 1e300, "[" * 5000], ids=lambda cell: repr(cell)[:10]
+)
+def test_a_baseline_with_another_cell_is_none(tmp_path: Path, cell: Any) -> None:
+    """A text, a list, infinity, endless brackets: refused before the run, not at its end when the two are compared."""
+    file = baseline_of(tmp_path / "run") / "summary.json"
+    whole = json.loads(file.read_text())
+    whole["history"]["rows"][0][14] = cell
+    text = json.dumps(whole).replace(f'"{"[" * 5000}"', "[" * 5000)
+    file.write_text(text)
+    with pytest.raises(SettingsError, match="is no report of an earlier run"):
+        read_baseline(str(file), "--kafka-baseline")

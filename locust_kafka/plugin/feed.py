@@ -73,12 +73,25 @@ def read_rows(path: str) -> list[Row]:
     """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        words = (isinstance(error, OSError) and error.strerror) or "it is no UTF-8 text"
+    except (OSError, ValueError) as error:
+        is_text = not isinstance(error, UnicodeDecodeError)
+        words = (isinstance(error, OSError) and error.strerror) or (str(error) if is_text else "it is no UTF-8 text")
         raise SettingsError(f"feed({path!r}) cannot be read: {words}") from error
-    rows = list(csv.DictReader(io.StringIO(text, newline=""))) if path.endswith(".csv") else _json_rows(path, text)
+    rows = _csv_rows(path, text) if path.endswith(".csv") else _json_rows(path, text)
     if not rows:
         raise SettingsError(f"feed({path!r}) has no row: give a .csv file with a heading, or JSON objects, one a line")
+    return rows
+
+
+def _csv_rows(path: str, text: str) -> list[Row]:
+    reader, rows = csv.DictReader(io.StringIO(text, newline="")), []
+    try:
+        for row in reader:
+            if None in row:
+                raise SettingsError(f"feed({path!r}), line {reader.line_num}: there are more values than columns")
+            rows.append(row)
+    except csv.Error as error:
+        raise SettingsError(f"feed({path!r}), line {reader.line_num}: {error}") from error
     return rows
 
 
@@ -89,7 +102,7 @@ def _json_rows(path: str, text: str) -> list[Row]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SettingsError(f"feed({path!r}), line {number}: {error}") from error
         if not isinstance(row, dict):
             raise SettingsError(f"feed({path!r}), line {number}: {line[:40]!r} is no JSON object")

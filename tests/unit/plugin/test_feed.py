@@ -91,3 +91,20 @@ def test_json_lines_come_back(rows: list[dict[str, object]]) -> None:
         file.write("".join(json.dumps(row) + "\n" for row in rows))
         file.flush()
         assert read_rows(file.name) == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("a.csv", "a,b\n1,2\n1,2,3\n", "line 3: there are more values than columns"),
+        ("a.csv", "a\n" + "x" * 140_000 + "\n", "line 1: field larger than field limit"),
+        ("a.jsonl", '{"a": ' + "[" * 5000, "line 1: maximum recursion depth"),
+        ("a\0.csv", "", "embedded null byte"),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused_by_its_line(tmp_path: Path, name: str, text: str, sentence: str) -> None:
+    """More values than columns, a cell beyond the reader's limit, endless brackets, no path: a sentence."""
+    if "\0" not in name:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError, match=sentence):
+        read_rows(str(tmp_path / name))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from locust_kafka.core import wire
 from locust_kafka.errors import EXIT_NOT_STARTED
 from locust_kafka.report import html, page
 from locust_kafka.report.folder import SUMMARY
@@ -62,13 +63,31 @@ def _of_summary(path: Path) -> dict[str, Any]:
     try:
         summary = json.loads(file.read_text("utf-8"))
         facts, history, workers = summary.pop("run"), summary.pop("history"), summary.pop("workers", [])
-        verdict = str(summary["verdict"])
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        verdict = wire.text(summary["verdict"])
+        _check(summary, facts, history, workers)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise LogError(f"{file} is no summary of --kafka-report (that of --kafka-summary has no history)") from error
     return {
         "run": "", "verdict": verdict, "words": "", "refusal": "", "ended": True, "history": history,
         "summary": summary, "facts": facts, "workers": workers,
     }  # fmt: skip
+
+
+def _check(summary: dict[str, Any], facts: Any, history: Any, workers: Any) -> None:
+    """What the page draws is there, and can be written: no text that is no UTF-8, no number that is none."""
+    json.dumps([summary, facts, history, workers], ensure_ascii=False, allow_nan=False).encode()
+    columns = wire.texts(history["columns"])
+    for row in wire.listed(history["rows"]):
+        if len(wire.listed(row)) != len(columns):
+            raise ValueError("a row of the history has more or fewer values than columns")
+        for cell in row:
+            if cell is not None:
+                wire.number(cell, -wire.MOST)
+    for check in wire.listed(summary["checks"]):
+        wire.truth(check["passed"])
+        wire.texts([check["text"], check["found"]])
+    for one in (*wire.listed(workers), facts, *(summary[name] for name in ("requests", "replies", "latency_ms"))):
+        one.items()  # a mapping
 
 
 def _side_by_side(pages: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from locust_kafka.core import wire
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.counters import Counters
 from locust_kafka.core.examples import SLOWEST, Example
@@ -18,6 +20,7 @@ from locust_kafka.report.exchange_log import COLUMNS
 NS = 1_000_000_000
 LEGS = ("schedule", "request", "service", "reply")
 _MS = 1e6
+_LONGEST_MS = 1e9
 
 
 class LogError(ValueError):
@@ -36,10 +39,10 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
             if reader.fieldnames != COLUMNS.split(","):
                 raise LogError(f"{path} is no exchange log: its first line is not that of --kafka-exchange-log")
             for row in reader:
-                if None in row.values():
-                    raise LogError(f"{path}, line {reader.line_num}: the row is cut off")
+                if None in row or None in row.values():
+                    raise LogError(f"{path}, line {reader.line_num}: the row has more or fewer values than columns")
                 yield row
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise LogError(f"{path} cannot be read: {error}") from error
 
 
@@ -87,8 +90,9 @@ class LoggedRun:
         return results, history
 
     def _add(self, row: Mapping[str, str]) -> None:
-        intended_ns = int(row["intended_ns"])
-        sent_ns, received_ns = int(row["sent_ns"] or 0), int(row["received_ns"] or 0)
+        intended_ns, sent_ns, received_ns = (_instant(row[name]) for name in ("intended_ns", "sent_ns", "received_ns"))
+        if not intended_ns or (row["verdict"] and received_ns < intended_ns):
+            raise ValueError("its reply came before it was to start")
         verdict = Verdict[row["verdict"]] if row["verdict"] else None
         entry, total = self.results.name(row["name"]), self.results.total
         for books in (total, entry.books):
@@ -120,7 +124,7 @@ class LoggedRun:
         self._last_ns = max(self._last_ns, sent_ns or intended_ns)
         self._second(sent_ns or intended_ns).counters.registered += 1
         if row["ack_ms"]:
-            entry.send.record(round(float(row["ack_ms"]) * _MS))
+            entry.send.record(_leg_ns(row["ack_ms"]))
         if outcome is Outcome.MATCHED:
             self._matched(row, intended_ns, received_ns)
         elif outcome is Outcome.TIMED_OUT:
@@ -144,7 +148,7 @@ class LoggedRun:
         for leg in LEGS:
             # As in the summary: the legs of two clocks are those of acknowledged exchanges.
             if row[f"{leg}_ms"] and (leg == "schedule" or row["acked_ns"]):
-                leg_ns = round(float(row[f"{leg}_ms"]) * _MS)
+                leg_ns = _leg_ns(row[f"{leg}_ms"])
                 getattr(entry, leg).record(leg_ns)
                 counters = second.counters
                 setattr(counters, f"{leg}_ns", getattr(counters, f"{leg}_ns") + leg_ns)
@@ -159,3 +163,12 @@ class LoggedRun:
         if second is None:
             second = self._seconds[at_s] = Second(at_s, 1.0, Counters())
         return second
+
+
+def _instant(text: str) -> int:
+    """Nanoseconds of the wall clock; 0 for what never came."""
+    return wire.count(int(text)) if text else 0
+
+
+def _leg_ns(text: str) -> int:
+    return round(wire.number(float(text), 0.0, _LONGEST_MS) * _MS)

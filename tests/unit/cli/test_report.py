@@ -60,3 +60,29 @@ def test_what_is_no_summary_is_a_sentence(tmp_path: Path, text: str, capsys: pyt
     assert f"{bad} is no summary of --kafka-report" in capsys.readouterr().err
     assert run_report([str(tmp_path / "missing")], str(tmp_path / "out.html"), None) == 3
     assert not (tmp_path / "out.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("verdict",), 5), (("verdict",), "\ud800"), (("checks",), 5), (("checks",), [5]), (("checks", 0, "passed"), "no"),
+        (("checks", 0, "found"), None), (("history",), []), (("history", "rows"), "ab"), (("history", "rows", 0), [1]),
+        (("history", "rows", 0, 5), "5"), (("history", "columns", 0), 5), (("load_s",), float("nan")),
+        (("load_s",), float("inf")), (("requests",), 5), (("workers",), 5), (("run",), 5), (("load_s",), "DEEP"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_summary_that_was_changed_is_refused_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], path: tuple[str | int, ...], value: object
+) -> None:
+    """Of another type, no number, no UTF-8, too deep: a sentence with the file, and no report that shows nothing."""
+    file = written(tmp_path / "run") / "summary.json"
+    whole = json.loads(file.read_text())
+    node = whole
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+    file.write_text(json.dumps(whole).replace('"DEEP"', "[" * 5000 + "]" * 5000))
+    assert run_report([str(file)], str(tmp_path / "out.html"), None) == 3
+    assert "summary.json is no summary of --kafka-report" in capsys.readouterr().err
+    assert not (tmp_path / "out.html").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.legs import MS
+from locust_kafka.report.exchange_log import COLUMNS
 from locust_kafka.report.from_log import LogError, LoggedRun, read_rows
 from locust_kafka.report.summary import to_json
 from tests.unit.report.test_exchange_log import MATCHED, logged
@@ -76,5 +78,39 @@ def test_a_damaged_value_is_named_by_its_trace(column: str) -> None:
     """A row that was cut or edited is refused with the trace id that leads to it."""
     rows, _recorder = logged([MATCHED._replace(took_ns=9 * MS)], "x.csv")
     rows[0][column] = "?"
+    with pytest.raises(LogError, match="the row of trace 'abcd1234"):
+        LoggedRun(1.0).add(rows)
+
+
+def test_a_damaged_gzip_is_refused(tmp_path: Path) -> None:
+    """Bytes that were changed on the way are named with their file, whatever part of the stream they hit."""
+    rows = "".join(f"{number}," * 18 + f"{number * number}\n" for number in range(2_000))
+    packed = bytearray(gzip.compress(f"{COLUMNS}\n{rows}".encode()))
+    for at in range(10, len(packed), len(packed) // 40):
+        damaged = bytearray(packed)
+        damaged[at] ^= 0xFF
+        (tmp_path / "x.csv.gz").write_bytes(damaged)
+        with pytest.raises(LogError, match=r"x\.csv\.gz"):
+            list(read_rows(tmp_path / "x.csv.gz"))
+
+
+def test_a_row_with_more_values_than_columns_is_refused(tmp_path: Path) -> None:
+    """A comma too many moves every value after it."""
+    (tmp_path / "x.csv").write_text(f"{COLUMNS}\n{',' * 19}\n")
+    with pytest.raises(LogError, match="line 2: the row has more or fewer values"):
+        list(read_rows(tmp_path / "x.csv"))
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("intended_ns", ""), ("intended_ns", "-5"), ("intended_ns", "9" * 400), ("sent_ns", "9" * 20), ("received_ns", "1"),
+        ("received_ns", ""), ("ack_ms", "inf"), ("ack_ms", "nan"), ("ack_ms", "1e999"), ("schedule_ms", "-5"),
+    ],
+)  # fmt: skip
+def test_a_figure_that_cannot_be_is_refused_by_its_trace(column: str, text: str) -> None:
+    """No instant beyond 64 bits or before 1970, no reply before its request, no leg that is infinite or negative."""
+    rows, _recorder = logged([MATCHED._replace(took_ns=9 * MS)], "x.csv")
+    rows[0][column] = text
     with pytest.raises(LogError, match="the row of trace 'abcd1234"):
         LoggedRun(1.0).add(rows)

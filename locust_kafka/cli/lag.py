@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 
 from locust_kafka.cli.given import MAX_SECONDS, add_options, given_settings, seconds_of
+from locust_kafka.core import wire
 from locust_kafka.core.group import GroupSample, GroupTracker
 from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, SettingsError
 from locust_kafka.kafka.lag import COMMAND, asked_by
@@ -67,23 +68,39 @@ def _print_all(child: subprocess.Popen[str], settings: Settings, as_json: bool) 
     assert child.stdout is not None
     watch = GroupTracker("")
     for line in child.stdout:
-        data = json.loads(line)
-        if "trouble" in data:
-            print(f"locust-kafka lag: {mask(data['trouble'], settings.config)}", file=sys.stderr, flush=True)
-        elif as_json:
-            print(line.rstrip(), flush=True)
-        elif "group" in data:
-            watch = GroupTracker(data["group"])
-            print(f"consumer group {data['group']} on {settings.request_topic}", flush=True)
-        else:
-            look, said = GroupSample.from_wire(data), len(watch.results.events)
-            watch.add_sample(look)
-            for event in watch.results.events[said:]:
-                print(f"{_time(event.at_s)}  {event.words}", flush=True)
-            lag = "not known: nothing was ever committed" if look.lag is None else f"{look.lag} records"
-            count = len(look.members)
-            members = "1 member" if count == 1 else f"{count} members"
-            print(f"{_time(look.at_s)}  lag {lag}, {members}, {look.state.lower()}", flush=True)
+        try:
+            watch = print_line(line, watch, settings, as_json=as_json)
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            print(
+                f"locust-kafka lag: the group's reader said what cannot be read: {error}", file=sys.stderr, flush=True
+            )
+
+
+def print_line(line: str, watch: GroupTracker, settings: Settings, *, as_json: bool) -> GroupTracker:
+    """Print what one line of the reader says; the tracker for the next one.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError, RecursionError: it is not of the reader's form.
+    """
+    data = json.loads(line)
+    if "trouble" in data:
+        print(f"locust-kafka lag: {mask(wire.text(data['trouble']), settings.config)}", file=sys.stderr, flush=True)
+    elif as_json:
+        print(line.rstrip(), flush=True)
+    elif "group" in data:
+        name = wire.text(data["group"])
+        print(f"consumer group {name} on {settings.request_topic}", flush=True)
+        return GroupTracker(name)
+    else:
+        look, said = GroupSample.from_wire(data), len(watch.results.events)
+        watch.add_sample(look)
+        for event in watch.results.events[said:]:
+            print(f"{_time(event.at_s)}  {event.words}", flush=True)
+        lag = "not known: nothing was ever committed" if look.lag is None else f"{look.lag} records"
+        count = len(look.members)
+        members = "1 member" if count == 1 else f"{count} members"
+        print(f"{_time(look.at_s)}  lag {lag}, {members}, {look.state.lower()}", flush=True)
+    return watch
 
 
 def _time(at_s: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 from gevent import subprocess
 
+from locust_kafka.core import wire
 from locust_kafka.core.group import GroupResults, GroupSample, GroupTracker
 from locust_kafka.core.history import History
 from locust_kafka.kafka.lag import COMMAND, asked_by
@@ -50,15 +51,19 @@ class GroupFollower:
         """Take one line of the child's.
 
         Raises:
-            ValueError, LookupError, TypeError, AttributeError, OverflowError: it is not of the child's form.
+            ValueError, LookupError, TypeError, AttributeError, RecursionError: it is not of the child's form.
         """
         data = json.loads(line)
         if "group" in data:
-            self._watch = GroupTracker(str(data["group"]))
+            self._watch = GroupTracker(wire.text(data["group"]))
             logger.info("the lag of consumer group %r is watched", self._watch.results.name)
         elif "trouble" in data:
             named = self._settings.group != AUTO
-            logger.log(logging.WARNING if named else logging.INFO, "%s", mask(data["trouble"], self._settings.config))
+            logger.log(
+                logging.WARNING if named else logging.INFO,
+                "%s",
+                mask(wire.text(data["trouble"]), self._settings.config),
+            )
         elif self._watch is not None:
             look = GroupSample.from_wire(data)
             said = len(self._watch.results.events)
@@ -77,5 +82,5 @@ class GroupFollower:
             self._child.stdin.flush()
             for line in self._child.stdout:
                 self.take(line)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             logger.warning("the consumer group cannot be watched: %r", error)

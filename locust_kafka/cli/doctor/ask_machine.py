@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import os
+import re
 import resource
 import ssl
 import urllib.error
@@ -36,7 +37,7 @@ def cpu_times() -> CpuTimes | None:
 def parse_cpu_times(text: str) -> CpuTimes | None:
     """The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal (guests are in user)."""
     words = text.partition("\n")[0].split()
-    if len(words) < 9 or words[0] != "cpu" or not all(word.isdigit() for word in words[1:9]):
+    if len(words) < 9 or words[0] != "cpu" or not all(re.fullmatch("[0-9]{1,18}", word) for word in words[1:9]):
         return None
     ticks = [int(word) for word in words[1:9]]
     return CpuTimes(sum(ticks), sum(ticks) - ticks[3] - ticks[4] - ticks[7], ticks[7])
@@ -124,8 +125,8 @@ def _post(environ: Mapping[str, str], signal: str, parts: SplitResult) -> tuple[
         return None, "it is no http or https URL"
     headers = {**_headers(environ, signal), "Content-Type": "application/x-protobuf"}
     if parts.username:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers.setdefault("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode("utf-8", "surrogateescape")
+        headers.setdefault("Authorization", f"Basic {base64.b64encode(pair).decode()}")
     url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:
         context = ssl.create_default_context(cafile=_variable(environ, signal, "CERTIFICATE") or None)

@@ -614,3 +614,9 @@ def test_an_endpoint_that_cannot_be_used(endpoint: str, said: str) -> None:
     assert found.level is Level.WARNING
     assert said in found.words
     assert ask_machine.endpoint_secrets({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint}) is not None
+
+
+@pytest.mark.parametrize("word", ["²", "9" * 5000, "-1", "x"])
+def test_what_is_no_time_is_not_read(word: str) -> None:
+    """A line of /proc/stat that no kernel writes tells nothing."""
+    assert ask_machine.parse_cpu_times(f"cpu 1 2 3 4 5 6 7 {word} 0 0\n") is None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locust_kafka.cli import lag as lag_command
 from locust_kafka.core.group import STABLE
 from locust_kafka.core.history import History, Second
 from locust_kafka.kafka import lag
@@ -121,3 +123,23 @@ def test_a_group_is_found_or_a_sentence_says_why_not(
     assert [line["trouble"] for line in said if "trouble" in line] == lines
     assert [line["group"] for line in said if "group" in line] == (["a"] if ["a"] in found else [])
     assert said[-1]["over"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"group": 5}', "cannot be read"), ("no JSON", "cannot be read"), ("[" * 5000, "cannot be read"), ('{"trouble": 5}', "cannot be read"),
+        (json.dumps({**LOOK, "at_s": 1e300}), "cannot be read"), (json.dumps(LOOK), "lag 7 records"),
+    ],
+    ids=lambda one: one[:12],
+)  # fmt: skip
+def test_the_command_goes_on_after_a_line_that_it_cannot_read(
+    line: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`locust-kafka lag` says so, and prints the next look; no traceback."""
+    child: Any = SimpleNamespace(stdout=[line, json.dumps({"group": "waiters"}), json.dumps(LOOK)])
+    lag_command._print_all(child, follower()[0]._settings, as_json=False)
+    found = capsys.readouterr()
+    assert sentence in found.out + found.err
+    assert "consumer group waiters on" in found.out
+    assert "lag 7 records, 1 member, stable" in found.out

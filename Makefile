@@ -3,9 +3,10 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SECONDS ?= 60
+INPUTS ?= 1000000
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow test-lowest jaeger chromium lint bench soak accuracy batching scaling lock clean
+.PHONY: demo test slow fuzz test-lowest jaeger chromium lint bench soak accuracy batching scaling lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
@@ -16,6 +17,10 @@ test: jaeger chromium
 # Tests that take minutes each.
 slow: jaeger chromium
 	$(BIN)/pytest -m slow
+
+# Bad input, a million of it, on every parser that reads from outside; exits with 1 on a finding, and prints its input.
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
 
 # The same load in batches of four kinds: what it does to every leg, as a picture.
 batching: $(INSTALLED)

@@ -43,6 +43,7 @@ PROPERTIES = (
     f"ssl.truststore.location=t.pem\nssl.truststore.password={SECRET}\nssl.truststore.type=PEM\nconsumer.fetch.max.bytes=5\n",
     f"ssl.key.pem=-----BEGIN\\n{SECRET}\\n-----END\nproducer.linger.ms=5\nmax.request.size=1048576\nbuffer.memory=99999\n",
     f'sasl.password="{SECRET}"\nsasl.username=${{env:HOME}}\nclient.id=$${{x\ncompression.type=gzip \\\n   \nbasic.auth.user.info=u:{SECRET}\n',
+    "max.in.flight=6\n",
     "sasl.password=${PASSWORD}\npartition.assignment.strategy=org.apache.kafka.RangeAssignor\npartitioner.class=x.DefaultPartitioner\n",
     "sasl.login.callback.handler.class=x.oauthbearer.OAuthBearerLoginCallbackHandler\nauto.offset.reset=none\nsasl.username=${ODD}${TWO}\n",
 )  # fmt: skip
@@ -150,6 +151,7 @@ def _make_log(rng: Random) -> tuple[bytes, str]:
         )
         rows.append(",".join(cells))
     log = "\n".join([COLUMNS, *rows, ""]).encode("utf-8", "surrogatepass")
+    log += b"x" * 140_000 if rng.random() < 0.01 else b""  # longer than a cell may be
     log = mutate.data(rng, (log,)) if rng.random() < 0.3 else log
     if rng.random() < 0.3:
         packed = gzip.compress(log, 1)

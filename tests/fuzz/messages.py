@@ -193,10 +193,11 @@ def _make_orders(rng: Random) -> list[tuple[str, Any]]:
     return _heard_of(rng, OF_MASTER)
 
 
-def _worker_hears(heard: list[tuple[str, Any]]) -> StubRun:
+def _worker_hears(heard: list[tuple[str, Any]]) -> tuple[StubRun, _Host]:
     runner, run = StubWorker(), StubRun(RUN)
     run.drained.set()
-    WorkerSide(runner, _Host(run))  # type: ignore[arg-type]
+    host = _Host(run)
+    WorkerSide(runner, host)  # type: ignore[arg-type]
     logging.disable(logging.CRITICAL)
     try:
         for type_, data in heard:
@@ -208,11 +209,13 @@ def _worker_hears(heard: list[tuple[str, Any]]) -> StubRun:
                 listener(environment=runner.environment, msg=_Message(data))
     finally:
         logging.disable(logging.NOTSET)
-    return run
+    return run, host
 
 
-def _worker(_heard: Any, run: StubRun) -> None:
+def _worker(_heard: Any, after: tuple[StubRun, _Host]) -> None:
     """Whatever the master says, the worker goes on, and a plan that it takes is one that it can follow."""
+    run, host = after
+    assert isinstance(host.since, str)
     for told in run.told:
         if isinstance(told, tuple):
             stages, start_ns, share, phase = told

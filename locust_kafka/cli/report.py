@@ -82,7 +82,7 @@ def _check(summary: dict[str, Any], facts: Any, history: Any, workers: Any) -> N
             raise ValueError("a row of the history has more or fewer values than columns")
         for cell in row:
             if cell is not None:
-                wire.number(cell, -wire.MOST)
+                wire.number(cell, -wire.MAX_VALUE)
     for check in wire.listed(summary["checks"]):
         wire.truth(check["passed"])
         wire.texts([check["text"], check["found"]])

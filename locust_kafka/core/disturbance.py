@@ -7,7 +7,7 @@ hundred is not disturbed, it is as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from statistics import median
+from statistics import mean, median
 
 from locust_kafka.core.events import Disturbance, Event
 from locust_kafka.core.history import Row
@@ -21,7 +21,7 @@ MIN_RISE_MS = 100.0
 MIN_SHARE = 0.05
 """And what share of its second's exchanges a count must be."""
 MIN_MATCHED = 5
-"""Replies that a row has at the median before a row without any is a silence."""
+"""Replies that a row has on average before a row without any is a silence."""
 JOIN_S = 2.5
 """Disturbed rows that are no farther apart are one disturbance."""
 MAX_DISTURBANCES = 20
@@ -41,6 +41,8 @@ def find_disturbances(rows: Sequence[Row], events: Iterable[Event] = ()) -> list
         rows: its history.
         events: what is known to have happened.
     """
+    began = next((index for index, row in enumerate(rows) if row.matched), len(rows))
+    rows = rows[began:]  # a service that has not answered yet is no disturbance of what was
     if len(rows) < MIN_ROWS:
         return []
     disturbed = _judge_of(rows)
@@ -60,7 +62,8 @@ def find_disturbances(rows: Sequence[Row], events: Iterable[Event] = ()) -> list
 
 def _judge_of(rows: Sequence[Row]) -> Callable[[Row], bool]:
     """Whether a row stands out from the others."""
-    usual_p95, usual_matched = _median_p95(rows), median(row.matched for row in rows)
+    # The mean, for in a short run most seconds may be silent.
+    usual_p95, usual_matched = _median_p95(rows), mean(row.matched for row in rows)
     usual = {name: median(getattr(row, name) for row in rows) for name, _words in _COUNTS}
 
     def stands_out(row: Row) -> bool:

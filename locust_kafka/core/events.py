@@ -79,5 +79,5 @@ class Events:
         """
         events = cls()
         for at_s, words in data:
-            events.add(wire.number(at_s, 0.0, wire.LAST_S), wire.text(words)[:MAX_WORDS])
+            events.add(wire.number(at_s, 0.0, wire.MAX_INSTANT_S), wire.text(words)[:MAX_WORDS])
         return events

@@ -48,7 +48,7 @@ class GroupSample(NamedTuple):
         """
         members = {wire.text(member): frozenset(wire.texts(parts)) for member, parts in data["members"].items()}
         return cls(
-            wire.number(data["at_s"], 0.0, wire.LAST_S), wire.text(data["state"]), members,
+            wire.number(data["at_s"], 0.0, wire.MAX_INSTANT_S), wire.text(data["state"]), members,
             None if data["lag"] is None else wire.count(data["lag"]), wire.count(data["leaderless"]),
             wire.count(data["under_replicated"]),
         )  # fmt: skip

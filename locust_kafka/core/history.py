@@ -109,9 +109,12 @@ class Second:
             LookupError, TypeError, ValueError: the data is not of that form.
         """
         series = LatencySeries.from_wire(data["e2e"])
-        length_s, hub_core = wire.number(data["length_s"], wire.LEAST, MOST_S), wire.number(data["hub_core"], 0.0, 1.0)
+        length_s, hub_core = (
+            wire.number(data["length_s"], wire.MIN_MAGNITUDE, MOST_S),
+            wire.number(data["hub_core"], 0.0, 1.0),
+        )
         return cls(
-            int(wire.number(data["at_s"], 0.0, wire.LAST_S)), length_s, Counters.from_wire(data["counters"]), series,
+            int(wire.number(data["at_s"], 0.0, wire.MAX_INSTANT_S)), length_s, Counters.from_wire(data["counters"]), series,
             wire.count(data["pending"]), wire.count(data["users"]), wire.count(data["hub_lag_ns"]), hub_core,
         )  # fmt: skip
 

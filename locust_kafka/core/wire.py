@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-MOST = 2**63
+MAX_VALUE = 2**63
 """Above every count and every instant in ns."""
 Reader = Callable[[Any], Any]
-LAST_S = 2.0**35
+MAX_INSTANT_S = 2.0**35
 """In the year 3058: a second beyond it would stay the latest for ever."""
-LEAST = 1e-9
+MIN_MAGNITUDE = 1e-9
 """What is nearer to 0 is 0: it could only make a rate infinite."""
 
 
@@ -25,14 +25,14 @@ def count(value: Any) -> int:
 
 def signed(value: Any) -> int:
     """A whole number, such as a leg between two clocks."""
-    return _whole(value, -MOST)
+    return _whole(value, -MAX_VALUE)
 
 
-def number(value: Any, low: float = 0.0, high: float = MOST) -> float:
+def number(value: Any, low: float = 0.0, high: float = MAX_VALUE) -> float:
     """A number between bounds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:  # nor is NaN
         raise ValueError(f"a value is no number from {low:g} to {high:g}")
-    return 0.0 if -LEAST < value < LEAST else float(value)
+    return 0.0 if -MIN_MAGNITUDE < value < MIN_MAGNITUDE else float(value)
 
 
 def text(value: Any) -> str:
@@ -71,11 +71,11 @@ def clocks(value: Any) -> dict[str, tuple[float, float]]:
     """An offset and its uncertainty by texts."""
     found = {}
     for name, (offset, uncertainty) in value.items():
-        found[text(name)] = number(offset, -MOST), number(uncertainty)
+        found[text(name)] = number(offset, -MAX_VALUE), number(uncertainty)
     return found
 
 
 def _whole(value: Any, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value < MOST:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value < MAX_VALUE:
         raise ValueError(f"a value is no whole number from {low} to 2**63")
     return value

@@ -13,7 +13,6 @@ from time import perf_counter_ns, time_ns
 from typing import Any
 
 import gevent
-from confluent_kafka import KafkaError
 from gevent.event import Event
 from gevent.hub import Waiter
 

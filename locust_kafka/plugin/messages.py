@@ -64,7 +64,7 @@ class Message:
 
 def _within(name: str, value: Any) -> bool:
     # What is not a number lies nowhere; what is nearly 0 would make intervals infinite.
-    return name not in _HIGHEST or value == 0 or wire.LEAST <= value <= _HIGHEST[name]
+    return name not in _HIGHEST or value == 0 or wire.MIN_MAGNITUDE <= value <= _HIGHEST[name]
 
 
 _HIGHEST: dict[str, float] = {"rate": MAX_RATE, "share": 1.0, "phase": 1.0, "delay_s": MAX_SECONDS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +67,15 @@ def test_a_window_tells_what_happened_near_it(instants: list[float]) -> None:
     events = [Event(at_s, "something") for at_s in instants]
     (found,) = find_disturbances(rows, events)
     assert found.events == [one for one in events if found.from_s - BEFORE_S <= one.at_s <= found.to_s + AFTER_S]
+
+
+@pytest.mark.parametrize("silent", [20, 60])
+def test_a_long_silence_is_one_window(silent: int) -> None:
+    """Also when most seconds of a run are silent; those before the first reply are none of it."""
+    rows = [row(at, **(SILENT if at < 8 or 20 <= at < 20 + silent else {})) for at in range(30 + silent)]  # type: ignore[arg-type]
+    (found,) = find_disturbances(rows)
+    assert found.words == f"no reply for {silent} s"
+    assert found.from_s == BEGIN_S + 19
 
 
 def test_the_words_give_the_figures() -> None:

@@ -18,8 +18,8 @@ from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.errors import RunInvalid
 from locust_kafka.exchange import engine as engine_module
 from locust_kafka.exchange.engine import ExchangeEngine
-from locust_kafka.exchange.failures import MAX_SAID
 from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.failures import MAX_SAID
 from locust_kafka.exchange.matching import rule
 from locust_kafka.exchange.recorder import Recorder
 from locust_kafka.kafka.consumer import ReplyBatch

@@ -18,7 +18,7 @@ MERGE_S = 30
 """Seconds that stay open: a worker reports every three seconds, and may be late with it."""
 MAX_ROWS = 7200
 """Two hours of seconds; beyond that, neighbours are merged and a row stands for two seconds, then for four."""
-MOST_S = 3600.0
+MAX_LENGTH_S = 3600.0
 """A second that was longer is none."""
 
 
@@ -108,14 +108,12 @@ class Second:
         Raises:
             LookupError, TypeError, ValueError: the data is not of that form.
         """
+        at_s = wire.number(data["at_s"], 0.0, wire.MAX_INSTANT_S)
+        length_s = wire.number(data["length_s"], wire.MIN_MAGNITUDE, MAX_LENGTH_S)
         series = LatencySeries.from_wire(data["e2e"])
-        length_s, hub_core = (
-            wire.number(data["length_s"], wire.MIN_MAGNITUDE, MOST_S),
-            wire.number(data["hub_core"], 0.0, 1.0),
-        )
         return cls(
-            int(wire.number(data["at_s"], 0.0, wire.MAX_INSTANT_S)), length_s, Counters.from_wire(data["counters"]), series,
-            wire.count(data["pending"]), wire.count(data["users"]), wire.count(data["hub_lag_ns"]), hub_core,
+            int(at_s), length_s, Counters.from_wire(data["counters"]), series, wire.count(data["pending"]),
+            wire.count(data["users"]), wire.count(data["hub_lag_ns"]), wire.number(data["hub_core"], 0.0, 1.0),
         )  # fmt: skip
 
 

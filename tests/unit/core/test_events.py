@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from locust_kafka.core.events import MAX_EVENTS, MAX_WORDS, SAME_S, Event, Events
 
-EVENTS = st.lists(st.builds(Event, st.floats(0, 50), st.sampled_from(["lost", "again", "new leader"])), max_size=60)
+EVENTS = st.lists(
+    st.builds(
+        Event, st.integers(0, 200).map(lambda quarter: quarter / 4), st.sampled_from(["lost", "again", "new leader"])
+    ),
+    max_size=60,
+)
 
 
 def of(plain: list[Event]) -> Events:

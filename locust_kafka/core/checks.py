@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 from locust_kafka.core.books import Books, Outcome, Verdict
 from locust_kafka.core.group import GroupResults
 from locust_kafka.core.latency import LatencySeries
-from locust_kafka.core.results import LEGS, SHOWN, NameResults, RunResults
+from locust_kafka.core.results import LEGS, PAYLOAD_LEGS, SHOWN, NameResults, RunResults
 
 MS = 1e6
 NO_VALUE = "no value"
@@ -27,7 +27,7 @@ ABORT_AFTER_S = 10.0
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-LATENCIES = (*SHOWN, *LEGS, "ack")
+LATENCIES = (*SHOWN, *LEGS, "ack", *PAYLOAD_LEGS)
 STATISTICS = ("mean", "min", "max")
 TIME_UNITS = {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0}
 """In ms."""
@@ -203,6 +203,8 @@ def _why_none(check: Check, results: RunResults) -> str:
         return f"the consumer group {results.group.name!r} {what}"
     if check.metric in (LAG, "rebalances"):
         return "the service's consumer group was not watched: see --kafka-group"
+    if check.metric in PAYLOAD_LEGS:
+        return f"no payload went through a {check.metric}r"
     if check.metric == "offered_rate":
         return "there was no --kafka-rate"
     return "the run has none of it"

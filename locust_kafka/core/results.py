@@ -16,7 +16,9 @@ from locust_kafka.core.schedule import Counts
 
 LATENCIES = ("e2e_matched", "timed_out", "from_send", "send", "late", "duplicate")
 LEGS = ("schedule", "request", "service", "reply")
-RECORDED = LATENCIES + LEGS
+PAYLOAD_LEGS = ("serialize", "deserialize")
+"""Before the exchange begins and after its reply was received, where the user gave a hook: no part of its latency."""
+RECORDED = LATENCIES + LEGS + PAYLOAD_LEGS
 SHOWN = ("e2e", "e2e_matched", "from_send", "send", "late", "duplicate")
 """Latencies of the summary; `send` is the leg to the ack."""
 
@@ -36,6 +38,8 @@ class NameResults:
     request: LatencySeries
     service: LatencySeries
     reply: LatencySeries
+    serialize: LatencySeries
+    deserialize: LatencySeries
 
     def __init__(self) -> None:
         self.books = Books()
@@ -233,11 +237,7 @@ class RunResults:
         self.arrivals = Counts(due, started, due - started - given_back if self.open_model else dropped, given_back)
 
     def reset_latencies(self, since: str) -> None:
-        """Reset the latency series; the books are never reset.
-
-        Args:
-            since: from when on they count, in words.
-        """
+        """Reset the latency series, never the books; `since` says in words from when on they count."""
         for entry in self.names.values():
             entry.reset_latencies()
         self.examples.reset_slowest()

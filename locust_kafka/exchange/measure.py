@@ -14,7 +14,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.ended import EndedRequest
 from locust_kafka.core.legs import HALF_MS, MS, Clocks, Legs, RecordMetadata
-from locust_kafka.core.results import NameResults, RunResults
+from locust_kafka.core.results import PAYLOAD_LEGS, NameResults, RunResults
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.kafka.record import record_metadata
 
@@ -24,7 +24,7 @@ CREATE_TIME = (
 )
 TOO_FEW = "the offset between the clocks was never known to 10 ms: too few exchanges"
 
-OURS = ("schedule", "ack")
+OURS = ("schedule", "ack", *PAYLOAD_LEGS)
 """Legs on one clock."""
 SINGLE_MS = 0.5
 """How certain a single leg of two clocks is: append times are whole milliseconds."""
@@ -53,6 +53,11 @@ class Measure:
         if len(measured) < len(batch):  # the clocks are learnt from the warm-up too
             warm_up = [x for x in batch if x.intended_ns < self.measure_from_ns]
             self._record_legs([x for x in warm_up if x.acked_ns and x.outcome is _MATCHED], None)
+
+    def payload(self, leg: str, exchange: Exchange, took_ns: int) -> None:
+        """Record how long the user's serializer or deserializer took (`PAYLOAD_LEGS`)."""
+        if exchange.intended_ns >= self.measure_from_ns:
+            getattr(self._results.name(exchange.name), leg).record(took_ns)
 
     def legs_of(self, exchange: Exchange) -> Legs:
         """One exchange's legs."""

@@ -10,6 +10,7 @@ from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.matching import Match
 from locust_kafka.gates import read_checks
 from locust_kafka.options import OPTIONS
+from locust_kafka.plugin.payloads import Hook, hook
 from locust_kafka.settings import MAX_TIMEOUT_S, Given, Settings, number, one_of, rate, same_cluster, topic
 
 OWN, SHARED = "own", "shared"
@@ -45,6 +46,12 @@ class KafkaAttributes:
     match: ClassVar[Match | None] = None
     """Two extractors, request → id and reply → id, for services that --kafka-match cannot describe."""
 
+    serializer: ClassVar[Any] = None
+    """Makes bytes of each request's value: confluent-kafka's own, or `(value, context)` → bytes, text or None."""
+
+    deserializer: ClassVar[Any] = None
+    """Makes `reply.value` of each reply's bytes: confluent-kafka's own, or `(bytes, context)` → anything."""
+
 
 class ClassSettings(NamedTuple):
     """What holds for the users of one class."""
@@ -53,6 +60,8 @@ class ClassSettings(NamedTuple):
     reply_topic: str
     reply_timeout_s: float
     shared_producer: bool
+    serializer: Hook | None = None
+    deserializer: Hook | None = None
 
 
 def kafka_users(user_classes: Iterable[Any]) -> list[type[KafkaAttributes]]:
@@ -75,7 +84,17 @@ def class_settings(settings: Settings, user_class: type[KafkaAttributes]) -> Cla
         if timeout_s is None
         else number(timeout_s, f"{name}.reply_timeout", 0.001, MAX_TIMEOUT_S),
         one_of(user_class.producers, f"{name}.producers", OWN, SHARED) == SHARED,
+        _hook(user_class, "serializer"),
+        _hook(user_class, "deserializer"),
     )
+
+
+def _hook(user_class: type[KafkaAttributes], attribute: str) -> Hook | None:
+    given = getattr(user_class, attribute)
+    try:
+        return None if given is None else hook(given, f"{user_class.__name__}.{attribute}")
+    except TypeError as refused:
+        raise SettingsError(str(refused)) from None
 
 
 def passed_over(given: Mapping[str, Given], classes: Iterable[type[KafkaAttributes]]) -> Iterable[str]:

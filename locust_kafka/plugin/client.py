@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, overload
+from functools import partial
+from typing import Any, Literal, overload
 
 from gevent.hub import Waiter
 
+from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.observer import Failure
 from locust_kafka.plugin.arguments import DefaultKey, HeaderInput, Value
 from locust_kafka.plugin.expected import Expected, expect
-from locust_kafka.plugin.reply import CheckedReply, Reply, Sent
+from locust_kafka.plugin.payloads import Hook, deserialize, hook
+from locust_kafka.plugin.reply import CheckedReply, Reply, Sent, row_failure
 from locust_kafka.plugin.sender import RequestSender
 
 
@@ -18,19 +22,21 @@ class KafkaClient(RequestSender):
 
     @overload
     def request(
-        self, value: Value, *, key: Value | DefaultKey = ..., headers: HeaderInput = ..., name: str | None = ...,
+        self, value: Any, *, key: Value | DefaultKey = ..., headers: HeaderInput = ..., name: str | None = ...,
         topic: str | None = ..., timeout: float | None = ..., catch_response: Literal[False] = ...,
+        serializer: Hook | None = ..., deserializer: Hook | None = ...,
     ) -> Reply: ...  # fmt: skip
 
     @overload
     def request(
-        self, value: Value, *, key: Value | DefaultKey = ..., headers: HeaderInput = ..., name: str | None = ...,
+        self, value: Any, *, key: Value | DefaultKey = ..., headers: HeaderInput = ..., name: str | None = ...,
         topic: str | None = ..., timeout: float | None = ..., catch_response: Literal[True],
+        serializer: Hook | None = ..., deserializer: Hook | None = ...,
     ) -> CheckedReply: ...  # fmt: skip
 
     def request(
         self,
-        value: Value,
+        value: Any,
         *,
         key: Value | DefaultKey = DefaultKey.UUID,
         headers: HeaderInput = None,
@@ -38,11 +44,13 @@ class KafkaClient(RequestSender):
         topic: str | None = None,
         timeout: float | None = None,
         catch_response: bool = False,
+        serializer: Hook | None = None,
+        deserializer: Hook | None = None,
     ) -> Reply:
         """Send a request and wait for its outcome (closed model).  A timeout raises nothing: it is a failed row.
 
         Args:
-            value: the record's value; text is sent as UTF-8.
+            value: the record's value; text is sent as UTF-8.  With a serializer it is whatever that takes.
             key: the record's key; a random UUID by default, and none for None.
             headers: more headers; traceparent and reply-to are added.  A traceparent of your own (OpenTelemetry's
                 `inject`) makes your span the parent, and its trace id the exchange's.
@@ -50,28 +58,40 @@ class KafkaClient(RequestSender):
             topic: the request topic; the user class's by default.
             timeout: the reply timeout in seconds; the user class's by default.
             catch_response: return a reply for a `with` block that decides about the row.
+            serializer: makes bytes of the value, before the exchange begins; the user class's by default.
+            deserializer: makes `reply.value` of the reply's bytes, before this returns; the user class's by default.
+                When it raises, the row fails.
 
         Raises:
             TypeError: an argument has the wrong type; nothing was sent.
-            ValueError: an argument cannot be sent; nothing was sent.
+            ValueError: an argument cannot be sent, or its serializer failed; nothing was sent.
             CorrelationIdInUse: the correlation id is that of another request (with `--kafka-match key` or `header:`,
                 or a traceparent of your own).
             RunOver: the run has ended; it ends the greenlet, as Locust's own kill would.
         """
-        waiter = Waiter(self._hub)
-        exchange = self._send(value, key, headers, name, topic, timeout, waiter, deferred=catch_response)
+        waiter, recorder, payload = Waiter(self._hub), self._run.recorder, None
+        send = self._sending(serializer)
+        read = self._settings.deserializer if deserializer is None else hook(deserializer, "deserializer")
+        deferred = catch_response or read is not None
+        exchange = send(value, key, headers, name, topic, timeout, waiter, deferred=deferred)
         try:
             if exchange.outcome is None:
                 self._tasks_without_yield = 0
                 waiter.get()
+            if read is not None:
+                payload = deserialize(read, exchange, recorder.measure)
         except BaseException:
             self._report_deferred(exchange)
             raise
-        return CheckedReply(exchange, self._run.recorder) if catch_response else Reply(exchange)
+        if catch_response:
+            return CheckedReply(exchange, recorder, payload)
+        if read is not None:
+            recorder.report(exchange, row_failure(exchange, recorder, payload))
+        return Reply(exchange, payload)
 
     def send(
         self,
-        value: Value,
+        value: Any,
         *,
         key: Value | DefaultKey = DefaultKey.UUID,
         headers: HeaderInput = None,
@@ -80,6 +100,8 @@ class KafkaClient(RequestSender):
         timeout: float | None = None,
         wait_for_ack: bool = True,
         on_reply: Callable[[Reply], object] | None = None,
+        serializer: Hook | None = None,
+        deserializer: Hook | None = None,
     ) -> Sent:
         """Send a request and return at the broker's ack, or at once; the exchange is tracked all the same (open model).
 
@@ -93,6 +115,8 @@ class KafkaClient(RequestSender):
             wait_for_ack: False returns as soon as the record is in librdkafka's queue.
             on_reply: is called with a matched reply, in a greenlet of its own; what it returns (if true) or raises is
                 the row's failure.  It may send and wait for replies itself.
+            serializer: as in `request`.
+            deserializer: as in `request`, before `on_reply` is called; without `on_reply` nobody looks at the reply.
 
         Raises:
             TypeError: as in `request`, and so are the others.
@@ -101,10 +125,10 @@ class KafkaClient(RequestSender):
             RunOver: as in `request`.
         """
         waiter = Waiter(self._hub) if wait_for_ack else None
-        validator = None if on_reply is None else lambda ended: on_reply(Reply(ended))
-        exchange = self._send(
-            value, key, headers, name, topic, timeout, waiter, until_ack=wait_for_ack, validator=validator
-        )
+        send = self._sending(serializer)
+        read = self._settings.deserializer if deserializer is None else hook(deserializer, "deserializer")
+        validator = None if on_reply is None else partial(self._validate, read, on_reply)
+        exchange = send(value, key, headers, name, topic, timeout, waiter, until_ack=wait_for_ack, validator=validator)
         if waiter is not None and not exchange.acked_ns and exchange.outcome is None:
             self._tasks_without_yield = 0
             waiter.get()
@@ -150,3 +174,17 @@ class KafkaClient(RequestSender):
             self._arrival_ns = intended_ns
             yield intended_ns
         raise RuntimeError("arrivals() needs a rate: --kafka-rate, the class attribute rate, or set_rate()")
+
+    def _sending(self, serializer: Hook | None) -> Callable[..., Exchange]:
+        """How to send: with the call's serializer, the class's, or none."""
+        serializer = self._settings.serializer if serializer is None else hook(serializer, "serializer")
+        return self._send if serializer is None else partial(self._send_serialized, serializer)
+
+    def _validate(self, deserializer: Hook | None, on_reply: Callable[[Reply], object], ended: Exchange) -> object:
+        """The user's word about a reply, unless it cannot be deserialized."""
+        if deserializer is None:
+            return on_reply(Reply(ended))
+        recorder = self._run.recorder
+        payload = deserialize(deserializer, ended, recorder.measure)
+        failure: Failure = row_failure(ended, recorder, payload) if payload.failure else None
+        return failure or on_reply(Reply(ended, payload))

@@ -6,13 +6,17 @@ import re
 from collections.abc import Callable
 from time import perf_counter_ns
 
+from gevent.event import AsyncResult
 from gevent.hub import Waiter
 
+from locust_kafka.core.books import Outcome
 from locust_kafka.core.traceparent import request_traceparent
 from locust_kafka.exchange.exchange import Exchange
+from locust_kafka.exchange.observer import Failure
 from locust_kafka.plugin.arguments import reply_timeout_s, request_name
 from locust_kafka.plugin.classes import ClassSettings
-from locust_kafka.plugin.reply import Reply
+from locust_kafka.plugin.payloads import NO_PAYLOAD, Hook, Payload, deserialize
+from locust_kafka.plugin.reply import Reply, row_failure
 from locust_kafka.run.run import Run
 
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
@@ -26,10 +30,12 @@ class Expected:
         traceparent: W3C header for the request, so that the service can hand it on.
     """
 
-    __slots__ = ("_exchange", "_waiter", "correlation_id", "traceparent")
+    __slots__ = ("_exchange", "_reading", "_waiter", "correlation_id", "traceparent")
 
-    def __init__(self, exchange: Exchange, waiter: Waiter[None], traceparent: str) -> None:
-        self._exchange, self._waiter = exchange, waiter
+    def __init__(
+        self, exchange: Exchange, waiter: Waiter[None], traceparent: str, reading: _Reading | None = None
+    ) -> None:
+        self._exchange, self._waiter, self._reading = exchange, waiter, reading
         self.correlation_id = exchange.correlation_id.decode("utf-8", "backslashreplace")
         self.traceparent = traceparent
 
@@ -37,7 +43,25 @@ class Expected:
         """Wait for the reply, or the timeout, which raises nothing: it is a failed row."""
         if self._exchange.outcome is None:
             self._waiter.get()
-        return Reply(self._exchange)
+        if self._reading is None or self._exchange.outcome is not Outcome.MATCHED:
+            return Reply(self._exchange)
+        return Reply(self._exchange, self._reading.payload.get())
+
+
+class _Reading:
+    """Deserializes the reply in a greenlet of its own, as `on_reply`: `wait()` may never be called."""
+
+    def __init__(self, run: Run, deserializer: Hook) -> None:
+        self.payload: AsyncResult[Payload] = AsyncResult()
+        self._run, self._deserializer = run, deserializer
+
+    def __call__(self, ended: Exchange) -> Failure:
+        payload = NO_PAYLOAD
+        try:
+            payload = deserialize(self._deserializer, ended, self._run.recorder.measure)
+        finally:
+            self.payload.set(payload)
+        return row_failure(ended, self._run.recorder, payload)
 
 
 def expect(
@@ -74,5 +98,6 @@ def expect(
     waiter = exchange.wakeup = Waiter()
     exchange.sampled = sampled
     exchange.never_queued = True  # there will be no delivery report
+    reading = exchange.validator = None if settings.deserializer is None else _Reading(run, settings.deserializer)
     run.engine.register(exchange)
-    return Expected(exchange, waiter, request_traceparent(trace_id, sampled=sampled).decode())
+    return Expected(exchange, waiter, request_traceparent(trace_id, sampled=sampled).decode(), reading)

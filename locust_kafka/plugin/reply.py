@@ -13,6 +13,7 @@ from locust_kafka.exchange.observer import Failure
 from locust_kafka.exchange.recorder import Recorder
 from locust_kafka.exchange.validation import failure_of
 from locust_kafka.kafka.record import record_headers
+from locust_kafka.plugin.payloads import Payload
 
 _MATCHED = Outcome.MATCHED
 # How a task says what is to happen next: they say nothing about the reply.
@@ -20,12 +21,16 @@ _LOCUSTS_OWN = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, Sto
 
 
 class Reply:
-    """The outcome of a request (MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED); falsy unless it was matched."""
+    """The outcome of a request (MATCHED, TIMED_OUT, UNDELIVERED or UNFINISHED); falsy unless it was matched.
 
-    __slots__ = ("_exchange",)
+    With a deserializer it is falsy too when that failed; the outcome still says MATCHED.
+    """
 
-    def __init__(self, exchange: Exchange) -> None:
+    __slots__ = ("_exchange", "_payload")
+
+    def __init__(self, exchange: Exchange, payload: Payload | None = None) -> None:
         self._exchange = exchange
+        self._payload = payload
 
     @property
     def outcome(self) -> Outcome:
@@ -36,16 +41,21 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether a reply came in time."""
-        return self._exchange.outcome is _MATCHED
+        """Whether a reply came in time, and could be deserialized if it was to be."""
+        return self._exchange.outcome is _MATCHED and (self._payload is None or not self._payload.failure)
 
     @property
     def _message(self) -> Any:
-        return self._exchange.reply if self.ok else None
+        return self._exchange.reply if self._exchange.outcome is _MATCHED else None
 
     @property
-    def value(self) -> bytes | None:
-        """The reply's value; None for a tombstone, or when none came."""
+    def value(self) -> Any:
+        """What the deserializer made of the reply's value; without one its bytes.  None when there is none."""
+        return self.raw_value if self._payload is None else self._payload.value
+
+    @property
+    def raw_value(self) -> bytes | None:
+        """The reply's value as it was received; None for a tombstone, or when none came."""
         return self._message.value() if self._message is not None else None
 
     @property
@@ -75,15 +85,21 @@ class Reply:
         return f"<Reply {self.outcome.name} {self.latency_ms:.3f} ms trace {self.trace_id}>"
 
 
+def row_failure(exchange: Exchange, recorder: Recorder, payload: Payload | None) -> Failure:
+    """Why the row of an ended exchange failed, as far as the user's code has no word in it."""
+    of_payload = payload.failure if payload is not None else ""
+    return failure_of(exchange) or recorder.validators.error_of(exchange) or of_payload or None
+
+
 class CheckedReply(Reply):
     """A reply in a `with` block (`catch_response=True`): the block decides about the row, at its end."""
 
     __slots__ = ("_failure", "_recorder", "_reported")
 
-    def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
-        super().__init__(exchange)
+    def __init__(self, exchange: Exchange, recorder: Recorder, payload: Payload | None = None) -> None:
+        super().__init__(exchange, payload)
         self._recorder = recorder
-        self._failure: Failure = failure_of(exchange) or recorder.validators.error_of(exchange)
+        self._failure = row_failure(exchange, recorder, payload)
         self._reported = False
         recorder.results.rows_unreported += 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from confluent_kafka import KafkaException
@@ -30,6 +30,7 @@ from locust_kafka.plugin.arguments import (
     request_name,
 )
 from locust_kafka.plugin.classes import ClassSettings
+from locust_kafka.plugin.payloads import Hook, serialize
 from locust_kafka.plugin.topics import unknown_topic
 
 if TYPE_CHECKING:
@@ -170,6 +171,24 @@ class RequestSender:
             self._refused(exchange, missing)
         else:
             self._produce(producer, exchange, body, all_headers)
+        return exchange
+
+    def _send_serialized(
+        self,
+        serializer: Hook,
+        value: Any,
+        key: Value | DefaultKey,
+        headers: HeaderInput,
+        name: str | None,
+        topic: str | None,
+        *more: Any,
+        **options: Any,
+    ) -> Exchange:
+        """As `_send`, of a value that is serialized first: the clock of the exchange does not run yet."""
+        own = [] if headers is None else request_headers(headers, self._reply_to[0])
+        body, took_ns = serialize(serializer, value, self._settings.request_topic if topic is None else topic, own)
+        exchange = self._send(body, key, own or None, name, topic, *more, **options)
+        self._run.recorder.measure.payload("serialize", exchange, took_ns)
         return exchange
 
     def _joined(

@@ -20,6 +20,8 @@ _PHRASES = {
     "service": "append to append: replication, lag, the service, its producer",
     "reply": "the reply's append to its receipt",
     "ack": "beside them: produce() to the delivery report",
+    "serialize": "before them: the value to bytes, by the user's serializer",
+    "deserialize": "after them: the reply's bytes to its value",
 }
 _FIGURES = ("mean", "p50", "p90", "p99", "p999", "max")
 

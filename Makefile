@@ -6,13 +6,17 @@ SECONDS ?= 60
 INPUTS ?= 1000000
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow fuzz test-lowest jaeger chromium lint bench soak accuracy batching scaling lock clean
+.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint bench soak accuracy batching scaling lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
 
-test: jaeger chromium
+test: jaeger chromium registry
 	$(BIN)/pytest
+
+# Every fault on a real cluster: what the tester says of it, and what both topics prove.
+faults: $(INSTALLED)
+	$(BIN)/python -m tests.faults
 
 # Tests that take minutes each.
 slow: jaeger chromium
@@ -46,6 +50,10 @@ test-lowest:
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.installed
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python locust==2.47.0 confluent-kafka==2.13.2
 	.venv-lowest/bin/pytest tests/process/test_plugin.py tests/distributed/test_exactness.py
+
+# The tests' real schema registry: Apicurio from Maven Central (159 MB), once, into the user's cache.
+registry: $(INSTALLED)
+	$(BIN)/python -m tests.registry
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

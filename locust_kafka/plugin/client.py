@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from gevent.hub import Waiter
+from locust import User
 
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.observer import Failure
 from locust_kafka.plugin.arguments import DefaultKey, HeaderInput, Value
+from locust_kafka.plugin.classes import ClassSettings
 from locust_kafka.plugin.expected import Expected, expect
 from locust_kafka.plugin.payloads import Hook, deserialize, hook
 from locust_kafka.plugin.reply import CheckedReply, Reply, Sent, row_failure
 from locust_kafka.plugin.sender import RequestSender
 
+if TYPE_CHECKING:
+    from locust_kafka.run.run import Run
+
 
 class KafkaClient(RequestSender):
-    """A user's Kafka client, as `self.kafka`."""
+    """A user's Kafka client, as `self.kafka`; arguments as `RequestSender`'s."""
+
+    def __init__(self, user: User, run: Run, settings: ClassSettings) -> None:
+        super().__init__(user, run, settings)
+        # Looked up once: without hooks they must cost nothing.
+        self._own_send = self._send if settings.serializer is None else self._serializing(settings.serializer)
+        self._deserializer = settings.deserializer
 
     @overload
     def request(
@@ -69,24 +80,27 @@ class KafkaClient(RequestSender):
                 or a traceparent of your own).
             RunOver: the run has ended; it ends the greenlet, as Locust's own kill would.
         """
-        waiter, recorder, payload = Waiter(self._hub), self._run.recorder, None
-        send = self._sending(serializer)
-        read = self._settings.deserializer if deserializer is None else hook(deserializer, "deserializer")
+        waiter = Waiter(self._hub)
+        send = self._own_send if serializer is None else self._serializing(serializer)
+        read = self._deserializer if deserializer is None else hook(deserializer, "deserializer")
         deferred = catch_response or read is not None
         exchange = send(value, key, headers, name, topic, timeout, waiter, deferred=deferred)
+        payload = None
         try:
             if exchange.outcome is None:
                 self._tasks_without_yield = 0
                 waiter.get()
             if read is not None:
-                payload = deserialize(read, exchange, recorder.measure)
+                payload = deserialize(read, exchange, self._run.recorder.measure)
         except BaseException:
             self._report_deferred(exchange)
             raise
+        if not deferred:
+            return Reply(exchange)
+        recorder = self._run.recorder
         if catch_response:
             return CheckedReply(exchange, recorder, payload)
-        if read is not None:
-            recorder.report(exchange, row_failure(exchange, recorder, payload))
+        recorder.report(exchange, row_failure(exchange, recorder, payload))
         return Reply(exchange, payload)
 
     def send(
@@ -125,8 +139,8 @@ class KafkaClient(RequestSender):
             RunOver: as in `request`.
         """
         waiter = Waiter(self._hub) if wait_for_ack else None
-        send = self._sending(serializer)
-        read = self._settings.deserializer if deserializer is None else hook(deserializer, "deserializer")
+        send = self._own_send if serializer is None else self._serializing(serializer)
+        read = self._deserializer if deserializer is None else hook(deserializer, "deserializer")
         validator = None if on_reply is None else partial(self._validate, read, on_reply)
         exchange = send(value, key, headers, name, topic, timeout, waiter, until_ack=wait_for_ack, validator=validator)
         if waiter is not None and not exchange.acked_ns and exchange.outcome is None:
@@ -175,10 +189,8 @@ class KafkaClient(RequestSender):
             yield intended_ns
         raise RuntimeError("arrivals() needs a rate: --kafka-rate, the class attribute rate, or set_rate()")
 
-    def _sending(self, serializer: Hook | None) -> Callable[..., Exchange]:
-        """How to send: with the call's serializer, the class's, or none."""
-        serializer = self._settings.serializer if serializer is None else hook(serializer, "serializer")
-        return self._send if serializer is None else partial(self._send_serialized, serializer)
+    def _serializing(self, serializer: Hook) -> Callable[..., Exchange]:
+        return partial(self._send_serialized, hook(serializer, "serializer"))
 
     def _validate(self, deserializer: Hook | None, on_reply: Callable[[Reply], object], ended: Exchange) -> object:
         """The user's word about a reply, unless it cannot be deserialized."""

@@ -68,16 +68,15 @@ def serialize(serializer: Hook, value: Any, topic: str, headers: HeaderList) -> 
         ValueError: it raised, or did not return in time.
     """
     began_ns = perf_counter_ns()
-    what = f"the serializer {_name(serializer)}"
-    where = f"a value of type {type(value).__name__} to topic {topic!r}"
     try:
         given = _call(serializer, value, SerializationContext(topic, MessageField.VALUE, headers))
     except Exception as error:
-        raise ValueError(f"{what} failed for {where}: {_words(error)}; nothing was sent") from error
+        raise ValueError(
+            f"{_refused(serializer, 'failed', value, topic)}: {_words(error)}; nothing was sent"
+        ) from error
     if not (given is None or isinstance(given, (bytes, str))):
-        raise TypeError(
-            f"{what} gave {type(given).__name__} for {where}: it must give bytes, str or None; nothing was sent"
-        )
+        gave = _refused(serializer, f"gave {type(given).__name__}", value, topic)
+        raise TypeError(f"{gave}: it must give bytes, str or None; nothing was sent")
     body = payload(given)
     return body, perf_counter_ns() - began_ns
 
@@ -110,6 +109,10 @@ def _call(called: Hook, value: Any, context: SerializationContext) -> Any:
         raise TimeoutError(f"it did not return within {LIMIT_S:g} s; is its schema registry there?") from None
     finally:
         limit.close()
+
+
+def _refused(serializer: Hook, how: str, value: Any, topic: str) -> str:
+    return f"the serializer {_name(serializer)} {how} for a value of type {type(value).__name__} to topic {topic!r}"
 
 
 def _name(called: Hook) -> str:

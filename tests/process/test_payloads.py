@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from locust_kafka.report.html import asset
 from tests import schemas
 from tests.registry import Registry
-from tests.support import assert_balanced, assert_well_behaved, create_topics, locust, read_summary
+from tests.support import ROOT, assert_balanced, assert_well_behaved, create_topics, locust, read_summary
 
 USERS = 8
 FORMATS = ("avro", "json", "protobuf")
@@ -133,3 +134,9 @@ def test_payloads_by_schema_from_end_to_end(
     subjects = [f"{name}-{kind}-{suffix}-value" for name in ("avro", "json") for kind in ("requests", "replies")]
     for subject in (*subjects, schemas.PROTOBUF_SUBJECT):
         assert registry.asked("POST", f"/subjects/{subject}/versions?normalize=False") == 1, subject
+
+
+def test_the_documentation_shows_the_example() -> None:
+    """What docs/payloads.md shows is the file that is run here."""
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/payloads.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert (ROOT / "locustfiles/avro.py").read_text().endswith(f"\n{shown}")

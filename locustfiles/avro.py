@@ -16,7 +16,7 @@ ORDER = """{
   "fields": [{"name": "guest", "type": "string"}, {"name": "item", "type": "int"}]
 }"""
 
-# Made once and shared by all users: the schema is registered once, and each schema is fetched once.
+# Made once and shared by all users: the schema is registered once, and the replies' schemas are remembered.
 registry = SchemaRegistryClient({"url": os.environ.get("REGISTRY_URL", "http://localhost:8081"), "timeout": 5})
 
 

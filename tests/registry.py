@@ -76,9 +76,14 @@ class Registry:
             self._process.__exit__()
             raise
 
+    @property
+    def output(self) -> str:
+        """What it has logged."""
+        return self._process.output
+
     def asked(self, method: str, path: str) -> int:
         """How often it was asked so, by its own log of accesses."""
-        return self._process.output.count(f'method="{method}" path="/apis/ccompat/v7{path}"')
+        return self.output.count(f'method="{method}" path="/apis/ccompat/v7{path}"')
 
     def __enter__(self) -> Self:
         return self

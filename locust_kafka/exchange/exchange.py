@@ -38,7 +38,7 @@ class Exchange(Pending):
         sampled: whether its request told the service to record.
         wakeup: wakes the user that waits.
         until_ack: whether that user waits for the ack only.
-        deferred: whether the user's code reports the row (`catch_response`).
+        deferred: whether the row waits for the user's greenlet (`catch_response`, or a deserializer).
         validator: `on_reply` of `send()`.
         context: for listeners of Locust's `request` event.
         produced_ns: when produce() returned; 0 when it never did, or nobody asks (no tracing).

@@ -130,10 +130,11 @@ def test_payloads_by_schema_from_end_to_end(
     assert "SerializationError: 5 is not of type 'string'; nothing was sent" in output
     assert "the deserializer ProtobufDeserializer failed for a reply on topic 'json-replies-" in output
 
-    # Once by the tester, however many users it has; the replies' schemas once by the service.
+    # Once by the tester, however many users and requests it has, and once by the service; the client of a registry that
+    # is slow asks up to three times more.
     subjects = [f"{name}-{kind}-{suffix}-value" for name in ("avro", "json") for kind in ("requests", "replies")]
     for subject in (*subjects, schemas.PROTOBUF_SUBJECT):
-        assert registry.asked("POST", f"/subjects/{subject}/versions?normalize=False") == 1, subject
+        assert 1 <= registry.asked("POST", f"/subjects/{subject}/versions?normalize=False") <= 4, registry.output
 
 
 def test_the_documentation_shows_the_example() -> None:

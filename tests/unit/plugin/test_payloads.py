@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.checks import judge, parse_check
 from locust_kafka.core.legs import MS
-from locust_kafka.core.results import PAYLOAD_LEGS
+from locust_kafka.core.results import PAYLOAD_LEGS, RunResults
 from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.recorder import Recorder
@@ -72,8 +72,9 @@ class Bench:
 
     @property
     def whole(self) -> Any:
+        """All names together, as they are told to a master."""
         self.recorder.aggregate()
-        return self.recorder.results.whole()
+        return RunResults.from_wire(self.recorder.results.to_wire()).whole()
 
 
 def count(bench: Bench) -> tuple[int, int, int]:
@@ -194,6 +195,18 @@ def test_nobody_deserializes_what_nobody_looks_at(monkeypatch: pytest.MonkeyPatc
     assert count(bench) == (2, 2, 1)
     assert bench.recorder.results.whole().rejected == 0
     assert not bench.whole.deserialize.count
+
+
+def test_a_warm_up_is_left_out_of_the_legs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call registers a schema: what began before the measuring does is in no leg."""
+    bench = Bench(monkeypatch, lambda v, _c: v, lambda v, _c: v)
+    bench.recorder.measure.measure_from_ns = bench.now_ns + 1
+    bench.client.request(b"Ada")
+    assert not bench.whole.serialize.count
+    assert not bench.whole.deserialize.count
+    bench.work(1)
+    bench.client.request(b"Ada")
+    assert bench.whole.serialize.count == bench.whole.deserialize.count == 1
 
 
 def test_without_hooks_there_is_no_leg(monkeypatch: pytest.MonkeyPatch) -> None:

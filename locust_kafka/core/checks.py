@@ -14,7 +14,8 @@ from typing import NamedTuple, NoReturn
 from locust_kafka.core.books import Books, Outcome, Verdict
 from locust_kafka.core.group import GroupResults
 from locust_kafka.core.latency import LatencySeries
-from locust_kafka.core.results import LEGS, PAYLOAD_LEGS, SHOWN, NameResults, RunResults
+from locust_kafka.core.name_results import LEGS, PAYLOAD_LEGS, SHOWN, NameResults
+from locust_kafka.core.results import RunResults
 
 MS = 1e6
 NO_VALUE = "no value"

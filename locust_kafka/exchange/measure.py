@@ -14,7 +14,8 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.ended import EndedRequest
 from locust_kafka.core.legs import HALF_MS, MS, Clocks, Legs, RecordMetadata
-from locust_kafka.core.results import PAYLOAD_LEGS, NameResults, RunResults
+from locust_kafka.core.name_results import PAYLOAD_LEGS, NameResults
+from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.kafka.record import record_metadata
 

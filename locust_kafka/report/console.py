@@ -9,7 +9,8 @@ from typing import Any
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.checks import Judged
-from locust_kafka.core.results import MAX_NAMES, OTHER_NAMES, SHOWN, NameResults, RunResults
+from locust_kafka.core.name_results import SHOWN, NameResults
+from locust_kafka.core.results import MAX_NAMES, OTHER_NAMES, RunResults
 from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.report import health, legs, verdict
 from locust_kafka.report.summary import achieved_rate, link

@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 from locust_kafka.core.legs import step_ms
-from locust_kafka.core.results import NameResults, RunResults
+from locust_kafka.core.name_results import NameResults
+from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.measure import OURS, SINGLE_MS, to_step
 
 _PHRASES = {

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from locust_kafka.core.checks import Judged
-from locust_kafka.core.results import NameResults, RunResults
+from locust_kafka.core.name_results import NameResults
+from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.report import health, legs, verdict
 

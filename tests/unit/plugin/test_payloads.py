@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.checks import judge, parse_check
 from locust_kafka.core.legs import MS
-from locust_kafka.core.results import PAYLOAD_LEGS, RunResults
+from locust_kafka.core.name_results import PAYLOAD_LEGS
+from locust_kafka.core.results import RunResults
 from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.recorder import Recorder

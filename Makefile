@@ -6,7 +6,7 @@ SECONDS ?= 60
 INPUTS ?= 1000000
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint bench soak accuracy batching scaling lock clean
+.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint bench soak memory accuracy batching scaling lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
@@ -66,7 +66,12 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.tracing
 	$(BIN)/python -m benchmarks.page
 
+# Half an hour at 2 000/s with faults and the page open: memory, files, threads, the books, the latency.
 soak: $(INSTALLED)
+	$(BIN)/python -m tests.faults.soak
+
+# Ten minutes at 5 000/s: memory alone.
+memory: $(INSTALLED)
 	$(BIN)/python -m benchmarks.memory
 
 # What is reported against what the wire saw; needs tcpdump and root.

@@ -1,4 +1,4 @@
-"""`make soak`: ten minutes at 5 000/s; memory stays where it is once the window of remembered exchanges is full."""
+"""`make memory`: ten minutes at 5 000/s; memory stays where it is once the window of remembered exchanges is full."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.support import create_topics
 Fault = Callable[[Rig], None]
 AWAY_S = 10
 STOPPED_S = 3
-FOREIGN_RATE = 10_000
+FOREIGN_RATE, FOREIGN_S = 10_000, 5
 LARGE_FOREIGN = 150
 
 
@@ -170,7 +170,7 @@ def foreign_replies(rig: Rig) -> None:
     producer = Producer({"bootstrap.servers": rig.kafka.bootstrap, "linger.ms": 5})
     rig.begin_fault()
     began, sent = time.monotonic(), 0
-    while (elapsed := time.monotonic() - began) < 5:
+    while (elapsed := time.monotonic() - began) < FOREIGN_S:
         while sent < elapsed * FOREIGN_RATE:
             trace = f"00-{sent + 1:032x}-{sent + 1:016x}-01".encode()
             producer.produce(rig.topics[1], b"not yours", headers={"traceparent": trace} if sent % 2 else {})

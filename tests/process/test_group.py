@@ -68,6 +68,11 @@ def test_a_service_that_stands_still_falls_behind(broker: str, topics: tuple[str
         lag.await_line("the group has no members: nobody reads the requests")
         send(broker, topics[0], [{"value": b"Ada", "partition": number % 4} for number in range(28)])
         lag.await_line("lag 28 records, 0 members, empty")
+        arguments = ["doctor", "--kafka-request-topic", topics[0], "--kafka-reply-topic", topics[1]]
+        arguments += ["--kafka-bootstrap", broker, "--kafka-group", topics[0]]
+        with Process([sys.executable, "-m", "locust_kafka", *arguments]) as doctor:
+            assert doctor.wait() == 0, doctor.output
+        assert "empty, 0 members, lag 28 records: nobody reads the requests" in doctor.output
         lag.signal(signal.SIGINT)
         assert lag.wait() == 0, lag.output
     assert_well_behaved(lag.output)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from locust_kafka.cli.doctor.arguments import environment, read_settings, read_versions
 from locust_kafka.cli.doctor.ask_cluster import ask_cluster
+from locust_kafka.cli.doctor.ask_group import ask_group
 from locust_kafka.cli.doctor.ask_machine import ask_endpoints, ask_machine, cpu_times, endpoint_secrets
 from locust_kafka.cli.doctor.facts import ClusterFacts, Plan
 from locust_kafka.cli.doctor.findings import Finding, Level, exit_code
@@ -19,6 +20,8 @@ from locust_kafka.cli.doctor.judge_cluster import (
     judge_settings,
     judge_versions,
 )
+from locust_kafka.cli.doctor.judge_group import AREA as SERVICE
+from locust_kafka.cli.doctor.judge_group import judge_group
 from locust_kafka.cli.doctor.judge_machine import MACHINE, TELEMETRY, judge_machine, judge_telemetry
 from locust_kafka.cli.doctor.judge_topics import judge_topics
 from locust_kafka.cli.doctor.report import to_json, to_text, write
@@ -67,6 +70,8 @@ def _examine(settings: Settings, plan: Plan) -> Iterator[Finding]:
             yield from judge_cluster(plan, cluster)
             yield from judge_topics(plan, cluster)
             yield from judge_permissions(plan, cluster)
+            if (topic := cluster.topics.get(plan.request_topic)) is not None and topic.usable:
+                yield from _guarded(SERVICE, lambda: judge_group(plan, ask_group(settings)))
     time.sleep(max(0.0, began + WATCH_S - time.monotonic()))
     watched_s = time.monotonic() - began
     yield from _guarded(MACHINE, lambda: judge_machine(plan, cluster, ask_machine(before, watched_s)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from locust_kafka.core.group import GroupSample
 from locust_kafka.kafka.causes import BrokerError, PartitionState
 
 
@@ -149,6 +150,21 @@ class ClusterFacts:
     topics: Mapping[str, TopicFacts] = field(default_factory=dict)
     read: ReadFacts | None = None
     producer_id: bool | BrokerError | None = None
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """The consumer group of the service.
+
+    Attributes:
+        names: of the groups that read the request topic.
+        sample: how it is, when there is one.
+        trouble: why it could not be looked at.
+    """
+
+    names: tuple[str, ...] = ()
+    sample: GroupSample | None = None
+    trouble: BrokerError | None = None
 
 
 class CpuTimes(NamedTuple):

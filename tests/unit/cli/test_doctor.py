@@ -22,6 +22,7 @@ from locust_kafka.cli.doctor.facts import (
     ClusterFacts,
     CpuTimes,
     EndpointFacts,
+    GroupFacts,
     MachineFacts,
     Plan,
     ReadFacts,
@@ -32,9 +33,11 @@ from locust_kafka.cli.doctor.facts import (
 )
 from locust_kafka.cli.doctor.findings import Finding, Level, exit_code, split_sentence, worst
 from locust_kafka.cli.doctor.judge_cluster import judge_cluster, judge_permissions, judge_settings, judge_versions
+from locust_kafka.cli.doctor.judge_group import judge_group
 from locust_kafka.cli.doctor.judge_machine import judge_machine, judge_telemetry, shares
 from locust_kafka.cli.doctor.judge_topics import judge_topics
 from locust_kafka.cli.doctor.report import to_json, to_text
+from locust_kafka.core.group import EMPTY, STABLE, GroupSample
 from locust_kafka.errors import SettingsError
 from locust_kafka.kafka import pool
 from locust_kafka.kafka.causes import BrokerError, PartitionState
@@ -620,3 +623,32 @@ def test_an_endpoint_that_cannot_be_used(endpoint: str, said: str) -> None:
 def test_what_is_no_time_is_not_read(word: str) -> None:
     """A line of /proc/stat that no kernel writes tells nothing."""
     assert ask_machine.parse_cpu_times(f"cpu 1 2 3 4 5 6 7 {word} 0 0\n") is None
+
+
+def sample(state: str = STABLE, members: int = 1, lag: int | None = 0) -> GroupFacts:
+    one = GroupSample(1.0, state, {str(number): frozenset({"requests[0]"}) for number in range(members)}, lag)
+    return GroupFacts(("service",), one)
+
+
+@pytest.mark.parametrize(
+    ("group", "level", "words"),
+    [
+        (sample(), Level.OK, "stable, 1 member, lag 0 records"),
+        (sample(lag=1000), Level.OK, "lag 1,000 records"),
+        (sample(lag=1001), Level.WARNING, "lag 1,001 records, more than 1,000"),
+        (sample(members=2, lag=None), Level.OK, "2 members, its lag is not known"),
+        (sample(EMPTY, 0), Level.WARNING, "nobody reads the requests"),
+        (sample("COMPLETING_REBALANCING"), Level.NOTE, "a rebalance is under way"),
+        (sample("DEAD", 0), Level.WARNING, "there is no such consumer group"),
+        (GroupFacts(), Level.NOTE, "no consumer group reads it"),
+        (GroupFacts(("a", "b")), Level.NOTE, "2 consumer groups read it: a, b"),
+        (GroupFacts(trouble=BrokerError("GROUP_AUTHORIZATION_FAILED", "no")), Level.NOTE, 'looked at ("no")'),
+    ],
+)
+def test_the_group_of_the_service_is_judged(group: GroupFacts, level: Level, words: str) -> None:
+    """Whoever reads the requests, how many members there are and how far behind, each limit from both sides."""
+    (found,) = judge_group(PLAN, group)
+    assert found.level is level
+    assert words in found.words
+    assert bool(found.remedy) == (level is not Level.OK)
+    assert judge_group(PLAN, None) == []

@@ -40,9 +40,11 @@ def main() -> int:
 
 
 HEAD = (
-    "| fault | for, s | what the tester reported | what both topics and the log prove | recovered after, s | found |",
-    "|---|--:|---|---|--:|---|",
+    "| fault | lasted, s | exit code, outcomes, verdicts | what the report says of it | what both topics and the log prove "
+    "| back to normal after, s |",
+    "|---|--:|---|---|---|--:|",
 )
+MAX_SAID = 160
 
 
 def _play(scenario: Scenario) -> tuple[str, bool]:
@@ -51,32 +53,34 @@ def _play(scenario: Scenario) -> tuple[str, bool]:
         try:
             played = play(scenario, kafka, Path(folder))
         except AssertionError as short:
-            return f"| {scenario.title} | | | | | {' '.join(str(short).split())[:300]} |", False
+            return f"| {scenario.title} | | | | **{' '.join(str(short).split())[:300]}** | |", False
     return _row(played), not played.findings
 
 
 def _row(played: Played) -> str:
     requests, replies, proof = played.summary["requests"], played.summary["replies"], played.proof
-    counts = [f"{requests['registered']} requests"]
+    counts = [f"{requests['registered']:,} requests"]
     counts += [
-        f"{count} {name.replace('_', ' ')}" for name, count in requests.items() if count and name != "registered"
+        f"{count:,} {name.replace('_', ' ')}" for name, count in requests.items() if count and name != "registered"
     ]
-    counts += [f"{replies[name]} {name}" for name in ("late", "duplicate", "foreign", "malformed") if replies[name]]
-    reported = f"code {played.code}: {', '.join(counts)}"
-    reported += "".join(f"; {sentence}" for sentence in played.summary["invalid"])
-    reported += f"; disturbed: {played.named[0]}" if played.named else ""
-    proven, recovered = "the topic is gone", ""
+    counts += [f"{replies[name]:,} {name}" for name in ("late", "duplicate", "foreign", "malformed") if replies[name]]
+    said = [*played.summary["invalid"], *played.summary["self_check"]["findings"]]
+    said += [f"disturbed: {one}" for one in sorted(played.named, key=len)[-1:]]
+    proven, recovered = "its topic is gone: nothing", ""
     if proof is not None:
-        proven = (
-            f"each request is on its topic once and has a reply; longest time without one {proof.longest_gap_s:.1f} s"
-        )
-        if played.findings:
-            proven = (
-                f"{proof.unanswered} requests without a reply; longest time without one {proof.longest_gap_s:.1f} s"
-            )
+        proven = f"all of it; {proof.longest_gap_s:.1f} s without a reply"
         recovered = f"{proof.recovered_s:.1f}"
-    found = "; ".join(played.findings) or "as it must be"
-    cells = (played.scenario.title, f"{played.fault_s:.1f}", reported, proven, recovered, found)
+    if played.findings:
+        proven = f"**{'; '.join(played.findings)}**"
+    told = "; ".join(f"{one[:MAX_SAID]}…" if len(one) > MAX_SAID else one for one in said) or "nothing: nobody felt it"
+    cells = (
+        played.scenario.title,
+        f"{played.fault_s:.1f}",
+        f"{played.code}: {', '.join(counts)}",
+        told,
+        proven,
+        recovered,
+    )
     return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 

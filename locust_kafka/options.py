@@ -10,6 +10,7 @@ FAIL, SHOW = "fail", "show"
 ON, OFF = "on", "off"
 AUTO = "auto"
 DEFAULT_BOOTSTRAP = "localhost:9092"
+OAUTH_CALLBACK = "--kafka-oauth-callback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ OPTIONS = (
     Option(
         "config", "", "FILE", "client settings, librdkafka's or Java's; producer. and consumer. for one of them",
         frozen=True,
+    ),
+    Option(
+        "oauth-callback", "", "MODULE:FUNCTION", "gives tokens for SASL OAUTHBEARER, as an oauth_cb does", frozen=True,
     ),
     Option("request-topic", "Waiter-Requests", "TOPIC", "topic the requests go to"),
     Option("reply-topic", "Waiter-Responses", "TOPIC", "topic the replies are read from"),

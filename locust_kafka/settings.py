@@ -43,6 +43,8 @@ class Settings:
     """librdkafka's settings of the configuration file; secrets among them."""
     config_lines: Mapping[str, int]
     """The line of each of them."""
+    oauth_callback: str
+    """MODULE:FUNCTION that gives tokens for SASL OAUTHBEARER; "" for none."""
     request_topic: str
     reply_topic: str
     reply_timeout_s: float
@@ -105,9 +107,7 @@ def parse(
     Raises:
         SettingsError: names the option or variable, the value and what is accepted.
     """
-    values = {
-        option.dest: given.get(option.dest) or Given(option.default, option.flag) for option in OPTIONS
-    }  # fmt: skip
+    values = {option.dest: given.get(option.dest) or Given(option.default, option.flag) for option in OPTIONS}
     bootstrap, source = _bootstrap(given.get("kafka_bootstrap"), config or {}, config_lines or {})
     get = values.__getitem__
     request_topic, reply_topic = topic(*get("kafka_request_topic")), topic(*get("kafka_reply_topic"))
@@ -117,6 +117,7 @@ def parse(
         bootstrap_source=source,
         config=config or {},
         config_lines=config_lines or {},
+        oauth_callback=_callback(get("kafka_oauth_callback")),
         request_topic=request_topic,
         reply_topic=reply_topic,
         reply_timeout_s=timeout_s,
@@ -141,8 +142,8 @@ def parse(
         baseline=read_baseline(text(baseline), baseline.source) if text(baseline := get("kafka_baseline")) else None,
         regression=read_share(*get("kafka_regression")),
         report=writable_folder(text(get("kafka_report")), get("kafka_report").source),
-        summary=_file(get("kafka_summary")),
-        exchange_log=_file(get("kafka_exchange_log")),
+        summary=writable_file(text(get("kafka_summary")), get("kafka_summary").source),
+        exchange_log=writable_file(text(get("kafka_exchange_log")), get("kafka_exchange_log").source),
         request_topics=frozenset({request_topic}),
         reply_topics=frozenset({reply_topic}),
         longest_timeout_s=timeout_s,
@@ -265,9 +266,7 @@ def _checks(written: Given | None, given: Given) -> tuple[Check, ...]:
 def _group(given: Given) -> str:
     name = _printable(given)
     if not 0 < len(name) <= MAX_GROUP:
-        raise SettingsError(
-            f"{given.source} {name!r} is no group: give a name of 1 to {MAX_GROUP} characters, or auto or off"
-        )
+        raise SettingsError(f"{given.source} {name!r} is no group: give 1 to {MAX_GROUP} characters, or auto or off")
     return name
 
 
@@ -277,6 +276,13 @@ def _match(given: Given) -> str:
         raise SettingsError(f"{given.source} {rule!r} is unknown: use traceparent, key or header:NAME")
     kind, colon, name = rule.partition(":")
     return f"{kind}:{header_name(name, given.source)}" if colon else rule
+
+
+def _callback(given: Given) -> str:
+    reference = text(given)
+    if reference and not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", reference):
+        raise SettingsError(f"{given.source} {reference!r} is refused: give MODULE:FUNCTION, as in tokens:from_vault")
+    return reference
 
 
 def _port(given: Given) -> int | None:
@@ -294,7 +300,3 @@ def _trace_url(given: Given) -> str:
             "as in http://localhost:16686/trace/{trace_id}"
         )
     return template
-
-
-def _file(given: Given) -> str:
-    return writable_file(text(given), given.source)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +25,7 @@ from confluent_kafka.admin import (
 )
 
 from locust_kafka.embedded import EmbeddedKafka, Listener
+from tests.tokens import AUDIENCE, CLIENT_ID, CLIENT_SECRET, ISSUER, Signer, TokenEndpoint
 
 USER, PASSWORD = "alice", "alice-s3cret"
 """A principal `User:alice` known to PLAIN and SCRAM-SHA-256, without any right until one is allowed."""
@@ -36,6 +39,7 @@ _PLAIN = (
     f'user_{USER}="{PASSWORD}" user_{ADMIN}="{ADMIN_PASSWORD}";'
 )
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+_OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearer"
 
 
 class SecuredKafka:
@@ -47,6 +51,7 @@ class SecuredKafka:
         ssl: TLS, no client certificate wanted.
         sasl_ssl: SASL_SSL with PLAIN and SCRAM-SHA-256.
         mtls: TLS, a client certificate is required; its principal is `User:CN=client`.
+        oauth: SASL_PLAINTEXT with OAUTHBEARER: tokens of `signer`, whose subject is the principal.
         expired: TLS with a certificate that has expired.
         wrong_host: TLS with a certificate for other.example.
         unreachable: PLAINTEXT; the broker advertises a port where nobody listens, `UNREACHABLE`.
@@ -55,6 +60,8 @@ class SecuredKafka:
         foreign_authority: the PEM file of an authority that signed none of them.
         client_certificate: a PEM file for `ssl.certificate.location`.
         client_key: a PEM file for `ssl.key.location`, without password.
+        signer: of the tokens that the broker trusts.
+        token_endpoint: gives such tokens, for `User:alice`, to whoever has the client's secret.
         admin: an AdminClient of the super user.
     """
 
@@ -79,6 +86,9 @@ class SecuredKafka:
         config |= _tls("ssl", stores["good"]) | _tls("sasl_ssl", stores["good"])
         config |= _tls("mtls", stores["good"], self.authority)
         config |= _tls("expired", stores["expired"]) | _tls("wrong_host", stores["other"])
+        self.signer = Signer(Path(self._folder.name))
+        self.token_endpoint = TokenEndpoint(self.signer, USER).__enter__()
+        config |= _oauth("oauth", self.signer.jwks.as_uri())
         listeners = {
             "SASL": Listener("SASL_PLAINTEXT"),
             "SSL": Listener("SSL"),
@@ -86,12 +96,14 @@ class SecuredKafka:
             "MTLS": Listener("SSL"),
             "EXPIRED": Listener("SSL"),
             "WRONG_HOST": Listener("SSL"),
+            "OAUTH": Listener("SASL_PLAINTEXT"),
             "UNREACHABLE": Listener(advertised=UNREACHABLE),
             "UNRESOLVABLE": Listener(advertised=UNRESOLVABLE),
         }
         self.kafka = EmbeddedKafka(config=config | self._more, listeners=listeners)
         try:
-            self.kafka.start()
+            with _java_options(f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.signer.jwks.as_uri()}"):
+                self.kafka.start()
             self._name_listeners()
             self.admin = AdminClient({"bootstrap.servers": self.plaintext, "log_level": 0})
             self._add_scram_user()
@@ -104,6 +116,7 @@ class SecuredKafka:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kafka.stop()
+        self.token_endpoint.__exit__(kind, error, trace)
         self._folder.cleanup()
 
     def credentials(self, *, user: str = USER, password: str = PASSWORD, mechanism: str = "PLAIN") -> dict[str, str]:
@@ -122,6 +135,17 @@ class SecuredKafka:
             "security.protocol": "SSL",
             "ssl.ca.location": str(self.authority),
             **(own if client_certificate else {}),
+        }
+
+    def oidc(self, *, secret: str = CLIENT_SECRET, url: str = "") -> dict[str, str]:
+        """Client settings for the listener `oauth`: librdkafka fetches the tokens itself."""
+        return {
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "OAUTHBEARER",
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.client.id": CLIENT_ID,
+            "sasl.oauthbearer.client.secret": secret,
+            "sasl.oauthbearer.token.endpoint.url": url or self.token_endpoint.url,
         }
 
     def create_topics(self, *names: str, partitions: int = 1, **config: str) -> None:
@@ -160,6 +184,7 @@ class SecuredKafka:
         of = self.kafka.bootstrap_of
         self.plaintext, self.sasl, self.ssl = of("PLAINTEXT"), of("SASL"), of("SSL")
         self.sasl_ssl, self.mtls = of("SASL_SSL"), of("MTLS")
+        self.oauth = of("OAUTH")
         self.expired, self.wrong_host = of("EXPIRED"), of("WRONG_HOST")
         self.unreachable, self.unresolvable = of("UNREACHABLE"), of("UNRESOLVABLE")
 
@@ -178,6 +203,31 @@ def _sasl(listener: str) -> dict[str, str]:
         f"{prefix}.plain.sasl.jaas.config": _PLAIN,
         f"{prefix}.scram-sha-256.sasl.jaas.config": _SCRAM,
     }
+
+
+def _oauth(listener: str, jwks_url: str) -> dict[str, str]:
+    prefix = f"listener.name.{listener}"
+    return {
+        f"{prefix}.sasl.enabled.mechanisms": "OAUTHBEARER",
+        f"{prefix}.oauthbearer.sasl.jaas.config": f"{_OAUTH}LoginModule required;",
+        f"{prefix}.oauthbearer.sasl.server.callback.handler.class": f"{_OAUTH}ValidatorCallbackHandler",
+        f"{prefix}.oauthbearer.sasl.oauthbearer.jwks.endpoint.url": jwks_url,
+        f"{prefix}.oauthbearer.sasl.oauthbearer.expected.audience": AUDIENCE,
+        f"{prefix}.oauthbearer.sasl.oauthbearer.expected.issuer": ISSUER,
+    }
+
+
+@contextmanager
+def _java_options(options: str) -> Iterator[None]:
+    """The broker's JVM reads URLs of keys only when it is told so by a property of its own."""
+    before = os.environ.get("JDK_JAVA_OPTIONS")
+    os.environ["JDK_JAVA_OPTIONS"] = options
+    try:
+        yield
+    finally:
+        os.environ.pop("JDK_JAVA_OPTIONS")
+        if before is not None:
+            os.environ["JDK_JAVA_OPTIONS"] = before
 
 
 def _tls(listener: str, store: Path, clients: Path | None = None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from waiter_service.kafka.causes import setting_refused
 from waiter_service.kafka.cluster import KafkaUnavailable
 from waiter_service.kafka.config import log_librdkafka
 from waiter_service.kafka.properties import mask
+from waiter_service.kafka.tokens import TokenError
 from waiter_service.observe.prometheus import PortTaken
 from waiter_service.observe.tracing import TracingUnavailable, tracing_from_environment
 from waiter_service.service import Service
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _logger.warning("%s", warning)
     try:
         service = Service(settings, tracing_from_environment(os.environ, clients.group))
-    except (KafkaUnavailable, TracingUnavailable, PortTaken) as error:
+    except (KafkaUnavailable, TokenError, TracingUnavailable, PortTaken) as error:
         _logger.error("%s", error)
         sys.exit(1)
     except KafkaException as error:

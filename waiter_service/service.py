@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import confluent_kafka
@@ -41,6 +42,7 @@ class Service:
     Raises:
         KafkaUnavailable: no broker answered, one refused the connection, or a topic could not be created.
         KafkaException: librdkafka refused a setting.
+        TokenError: the function that gives tokens gave none.
         PortTaken: the metrics cannot be served where they were asked for.
     """
 
@@ -52,9 +54,12 @@ class Service:
         self._settings = settings
         self._tracing = tracing
         clients = settings.clients
+        if clients.tokens is not None:
+            clients.tokens.await_token()
         # A refused setting is refused before anything is created.
-        Consumer(clients.consumer()).close()
-        Producer(clients.producer())
+        unconnected = replace(clients, tokens=None)
+        Consumer(unconnected.consumer()).close()
+        Producer(unconnected.producer())
         self._say_what_is_used()
         names = [settings.request_topic, settings.reply_topic]
         cluster = Cluster(clients.consumer(), clients.admin())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from waiter_service.core.behaviour import Behaviour, Wait
-from waiter_service.core.request import topic_name
+from waiter_service.core.behaviour import Behaviour
 from waiter_service.kafka.config import (
     ClientConfig,
     ConfigRefused,
@@ -19,7 +20,20 @@ from waiter_service.kafka.config import (
     config_notes,
     refuse_transactions,
 )
-from waiter_service.kafka.properties import Properties, PropertiesError, read_properties
+from waiter_service.kafka.properties import Properties, PropertiesError, mask, read_properties
+from waiter_service.kafka.tokens import TokenError, TokenSource, load_function, mechanism_refusal
+from waiter_service.values import (
+    parse_duration_ms,
+    parse_late,
+    parse_port,
+    parse_protocol,
+    parse_reference,
+    parse_share,
+    parse_text,
+    parse_topic,
+    parse_wait,
+    whole_number,
+)
 
 EPILOG: Final = """\
 Examples:
@@ -32,7 +46,6 @@ The config file may be a Java client's or librdkafka's: name=value lines; ${VAR}
 prefixes consumer. and producer. direct a setting to one kind of client. A flag goes before its variable, the variable
 before the file, the file before the default. Ctrl-C or SIGTERM: read no more, answer what was read, commit, exit.
 """
-_UNITS_MS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
 @dataclass(frozen=True)
@@ -64,92 +77,6 @@ class Settings:
     warnings: tuple[str, ...]
 
 
-def parse_duration_ms(text: str) -> float:
-    """Parse `500ms`, `2s`, `250us` or `1m` into milliseconds; the unit may not be left out."""
-    match = re.fullmatch(r"([0-9]{1,8}(?:\.[0-9]{1,9})?)(us|ms|s|m)", text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write a number and a unit, such as 500ms or 3s")
-    return float(match[1]) * _UNITS_MS[match[2]]
-
-
-def parse_share(text: str) -> float:
-    """Parse `5%` or `0.05` into 0.05."""
-    stripped = text.strip()
-    try:
-        value = float(stripped[:-1]) / 100 if stripped.endswith("%") else float(stripped)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share: write 0% to 100%, or 0 to 1")
-    return value
-
-
-def parse_late(text: str) -> tuple[float, float]:
-    """Parse `5%:3s` into (0.05, 3.0): which share, and by how many seconds."""
-    part, colon, delay = text.partition(":")
-    if not colon:
-        raise argparse.ArgumentTypeError(f"{text!r} says no delay: write a share and a duration, such as 5%:3s")
-    return parse_share(part), parse_duration_ms(delay) / 1000
-
-
-def parse_wait(text: str) -> Wait:
-    """Parse `500ms`, `uniform:100ms-900ms` or `lognormal:50ms:0.5` (median and sigma)."""
-    kind, _, rest = text.partition(":")
-    if kind == "uniform":
-        low, dash, high = rest.partition("-")
-        if not dash:
-            raise argparse.ArgumentTypeError(f"{text!r} names no range: write uniform:100ms-900ms")
-        a, b = parse_duration_ms(low), parse_duration_ms(high)
-        if a > b:
-            raise argparse.ArgumentTypeError(f"{text!r}: the lower end is above the upper one")
-        return Wait("uniform", a, b)
-    if kind == "lognormal":
-        median, _, sigma = rest.partition(":")
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", sigma) is None or float(sigma) > 5:
-            raise argparse.ArgumentTypeError(f"{text!r}: sigma is a number from 0 to 5, as in lognormal:50ms:0.5")
-        return Wait("lognormal", parse_duration_ms(median), float(sigma))
-    return Wait("fixed", parse_duration_ms(text))
-
-
-def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers from `low` to `high`."""
-
-    def parse_number(text: str) -> int:
-        if re.fullmatch(r"-?[0-9]{1,20}", text.strip()) is None or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
-        return int(text)
-
-    return parse_number
-
-
-def parse_port(text: str) -> int | None:
-    """Parse a TCP port, or `off`."""
-    return None if text.strip().lower() == "off" else whole_number(1, 65535)(text)
-
-
-def parse_topic(text: str) -> str:
-    """Accept the name of a topic as Kafka allows it."""
-    if topic_name(text.encode("utf-8", "replace")) is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a topic's name: write up to 249 ASCII letters, digits, '.', '_' and '-'"
-        )
-    return text
-
-
-def parse_text(text: str) -> str:
-    """Accept text that can be printed; what cannot (a byte that is no UTF-8) would crash librdkafka."""
-    if not text.strip() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is empty or holds characters that cannot be printed")
-    return text
-
-
-def parse_protocol(text: str) -> str:
-    """Accept `classic` or `consumer`."""
-    if text not in ("classic", "consumer"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither classic nor consumer")
-    return text
-
-
 class _Option(NamedTuple):
     group: str
     flag: str
@@ -175,6 +102,8 @@ _COUNT, _CAPACITY = whole_number(1, 10_000), whole_number(1, 10_000_000)
 _OPTIONS: Final = tuple(_Option(*row) for row in (
     (_KAFKA, "--bootstrap", "SERVERS", "localhost:9092", parse_text, "brokers, host:port,..."),
     (_KAFKA, "--config", "FILE", "none", str, "properties file of a Java client or of librdkafka"),
+    (_KAFKA, "--oauth-callback", "MODULE:FUNCTION", "none", parse_reference,
+     "gives tokens for SASL OAUTHBEARER, as confluent-kafka's oauth_cb does"),
     (_KAFKA, "--request-topic", "TOPIC", "Waiter-Requests", parse_topic, "topic to read"),
     (_KAFKA, "--reply-topic", "TOPIC", "Waiter-Responses", parse_topic, "topic for requests without reply-to"),
     (_KAFKA, "--group", "NAME", "waiter-service", parse_text, "consumer group"),
@@ -271,9 +200,10 @@ def _settings(
         for option, name in (("group", "group.id"), ("group_protocol", "group.protocol"))
     )
     clients = ClientConfig(
-        choose_bootstrap(asked, f"{sources['bootstrap']} names", file, path), group, protocol.lower(), file,
-        path,
+        choose_bootstrap(asked, f"{sources['bootstrap']} names", file, path), group, protocol.lower(), file, path,
+        _token_source(chosen.pop("oauth_callback"), sources["oauth_callback"], file),
     )  # fmt: skip
+    _refuse_mechanism(clients, sources["oauth_callback"])
     refuse_transactions(file, path)
     if chosen["request_topic"] == chosen["reply_topic"]:
         raise ConfigRefused("--request-topic and --reply-topic are the same topic: the waiter would answer itself")
@@ -285,6 +215,27 @@ def _settings(
     notes = (*file.notes, *config_notes(clients))
     behaviour = Behaviour(late=late_share, late_s=late_s, **faults)
     return Settings(clients, behaviour=behaviour, notes=notes, warnings=tuple(warnings), **times, **chosen)
+
+
+def _token_source(reference: str, source: str, file: Properties) -> TokenSource | None:
+    if not source:
+        return None
+    try:
+        function = load_function(reference, source)
+    except TokenError as refused:
+        raise ConfigRefused(mask(str(refused), file.values)) from None
+    config = file.values.get("sasl.oauthbearer.config", "")
+    return TokenSource(function, f"{source} {reference}", config, _in_thread, time.sleep)
+
+
+def _in_thread(body: Callable[[], None]) -> None:
+    threading.Thread(target=body, name="token", daemon=True).start()
+
+
+def _refuse_mechanism(clients: ClientConfig, source: str) -> None:
+    for config in (clients.consumer(), clients.producer(), clients.admin()):
+        if refusal := mechanism_refusal(config, source, "--oauth-callback"):
+            raise ConfigRefused(refusal)
 
 
 def _read_config(path: str, source: str, environ: Mapping[str, str]) -> Properties:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from locust_kafka.kafka.login import login_config
 from locust_kafka.settings import Settings
 
 MIN_MESSAGE_TIMEOUT_S = 1.0
@@ -27,7 +28,7 @@ def producer_config(settings: Settings, *, shared: bool, longest_timeout_s: floa
         shared: whether all users of the process send with it.
         longest_timeout_s: the longest reply timeout of the requests it will send.
     """
-    users = settings.client_config("producer")
+    users = login_config(settings, "producer")
     return {
         "enable.idempotence": gives_up_idempotence(users) == "",
         "linger.ms": 0,
@@ -73,7 +74,7 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
         "fetch.queue.backoff.ms": FETCH_QUEUE_BACKOFF_MS,
         "socket.nagle.disable": True,
         "log_level": 0,
-        **settings.client_config("consumer"),
+        **login_config(settings, "consumer"),
         "enable.auto.commit": False,
         "enable.partition.eof": False,
         # Offsets are explicit; one out of range means that replies are gone, which must not pass in silence.

@@ -3,7 +3,7 @@
 confluent-kafka's admin calls give futures, and under gevent those are patched: a process without gevent is simpler and
 safer than to work around that.  The settings go through its standard input, for a command line can be seen by others.
 
-Usage: python -m locust_kafka.kafka.groups < {"config": {...}, "topics": [...]}
+Usage: python -m locust_kafka.kafka.groups < {"config": {...}, "callback": "", "path": [...], "topics": [...]}
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # public, not re-exported
 
 from locust_kafka.kafka.config import cluster_config
+from locust_kafka.kafka.login import admin_config, for_child, in_child
+from locust_kafka.kafka.tokens import TokenError
 from locust_kafka.settings import Settings
 
 TIMEOUT_S = 10.0
@@ -31,7 +33,8 @@ def describe_groups(settings: Settings, topics: str) -> str:
         settings: the run's.
         topics: the request topics, as they are to be named in the phrase.
     """
-    asked = json.dumps({"config": admin_config(cluster_config(settings)), "topics": sorted(settings.request_topics)})
+    config = for_child(settings, admin_config(cluster_config(settings)))
+    asked = json.dumps({**config, "topics": sorted(settings.request_topics)})
     command = [sys.executable, "-m", __name__]
     try:
         done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
@@ -73,21 +76,12 @@ def groups_of(config: dict[str, Any], topics: list[str]) -> dict[str, dict[str, 
     return found
 
 
-_ADMIN_KEYS = {"bootstrap.servers", "log_level", "client.id", "socket.nagle.disable"}
-
-
-def admin_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Of a consumer's settings those that an admin client takes."""
-    kept = ("sasl.", "ssl.", "security.", "enable.ssl")
-    return {name: value for name, value in config.items() if name in _ADMIN_KEYS or name.startswith(kept)}
-
-
 def main() -> None:
     """Answer what is asked on standard input; exits 1 when it cannot."""
     asked = json.load(sys.stdin)
     try:
-        print(json.dumps(groups_of(asked["config"], asked["topics"])))
-    except (KafkaException, TimeoutError, KeyError):
+        print(json.dumps(groups_of(in_child(asked), asked["topics"])))
+    except (KafkaException, TokenError, TimeoutError, KeyError):
         sys.exit(1)
 
 

@@ -18,12 +18,13 @@ _JAAS_TOKEN: Final = re.compile(
 _JAAS_ESCAPES: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _PEM_SUFFIXES: Final = (".pem", ".crt", ".cer")
 _MSK_IAM: Final = (
-    "signing in to Amazon MSK by IAM needs code that signs tokens, which settings in a text file cannot express; use "
-    "SASL/SCRAM (sasl.mechanism=SCRAM-SHA-512, sasl.username, sasl.password) or TLS client certificates"
+    "signing in to Amazon MSK by IAM needs code that signs tokens; write sasl.mechanism=OAUTHBEARER, leave the other "
+    "lines of IAM out, and name a function that signs by --kafka-oauth-callback (of the waiter: --oauth-callback)"
 )
 _CALLBACKS: Final = (
     "a Java class cannot run here; for OAuth write sasl.oauthbearer.method=oidc with "
-    "sasl.oauthbearer.token.endpoint.url, sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret"
+    "sasl.oauthbearer.token.endpoint.url, sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret, or name a "
+    "function in Python by --kafka-oauth-callback (of the waiter: --oauth-callback)"
 )
 
 
@@ -131,6 +132,11 @@ def _callback(setting: Setting) -> Translation:
     return Translation(refusal=_MSK_IAM if "msk.auth.iam" in value else _CALLBACKS)
 
 
+def _mechanism(setting: Setting) -> Translation:
+    mechanism = setting.text(setting.value)
+    return Translation(refusal=_MSK_IAM) if "_MSK_" in mechanism else Translation((("sasl.mechanism", mechanism),))
+
+
 def _store_type(setting: Setting, kind: str) -> str:
     """PEM, PKCS12 or JKS: as it is said, else by the file's suffix, else Java's default."""
     said = setting.text(setting.sibling(f"ssl.{kind}.type")).upper()
@@ -143,11 +149,11 @@ def _truststore(setting: Setting) -> Translation:
     kind = _store_type(setting, "truststore")
     if kind == "PEM":
         return _rename("ssl.ca.location")(setting)
-    command = (
-        "openssl pkcs12 -in TRUSTSTORE -nokeys -out ca.pem"
-        if kind == "PKCS12"
-        else "keytool -list -rfc -keystore TRUSTSTORE > ca.pem"
+    of_jks, of_pkcs12 = (
+        "keytool -list -rfc -keystore TRUSTSTORE > ca.pem",
+        "openssl pkcs12 -in TRUSTSTORE -nokeys -out ca.pem",
     )
+    command = of_pkcs12 if kind == "PKCS12" else of_jks
     return Translation(
         refusal=f"a Java truststore cannot be read here; export its certificates with `{command}` and write "
         "ssl.ca.location=ca.pem (or leave both out if the system trusts the brokers' certificates)"
@@ -180,10 +186,8 @@ def _jaas(setting: Setting) -> Translation:
     whole = re.fullmatch(r"\s*\$\{[^}]*\}\s*", setting.value) is not None
     parsed = _jaas_parts(setting.text(setting.value) if whole else setting.value)
     if parsed is None:
-        return Translation(
-            refusal="it cannot be read; its form is MODULE required username=\"...\" password=\"...\"; "
-            "(or write sasl.username and sasl.password instead)"
-        )  # fmt: skip
+        form = 'MODULE required username="..." password="...";'
+        return Translation(refusal=f"it cannot be read; its form is {form} (or write sasl.username and sasl.password)")
     module, raw = parsed
     options = raw if whole else {name: setting.text(value) for name, value in raw.items()}
     if module in ("PlainLoginModule", "ScramLoginModule"):
@@ -261,10 +265,11 @@ _RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(_PASSED_OVER, _pass_over),
     # librdkafka's second names: one name for one thing, so that two lines cannot contradict each other unseen.
     "metadata.broker.list": _alias("bootstrap.servers"),
-    "sasl.mechanisms": _alias("sasl.mechanism"),
+    "sasl.mechanism": _mechanism, "sasl.mechanisms": _mechanism,
+    "sasl.oauthbearer.client.credentials.client.id": _alias("sasl.oauthbearer.client.id"),
+    "sasl.oauthbearer.client.credentials.client.secret": _alias("sasl.oauthbearer.client.secret"),
     "request.required.acks": _alias("acks"),
-    "message.send.max.retries": _alias("retries"),
-    "queue.buffering.max.ms": _alias("linger.ms"),
+    "message.send.max.retries": _alias("retries"), "queue.buffering.max.ms": _alias("linger.ms"),
     "compression.codec": _alias("compression.type"),
     "delivery.timeout.ms": _alias("message.timeout.ms"),
     "max.in.flight.requests.per.connection": _alias("max.in.flight"),
@@ -287,10 +292,10 @@ _RULES: Final[dict[str, Rule]] = {
     "ssl.engine.factory.class": _refuse(
         "a Java class cannot run here; write ssl.ca.location, ssl.certificate.location and ssl.key.location"),
     "sasl.jaas.config": _jaas,
-    "sasl.login.callback.handler.class": _callback,
-    "sasl.client.callback.handler.class": _callback,
+    "sasl.login.callback.handler.class": _callback, "sasl.client.callback.handler.class": _callback,
     "sasl.login.class": _refuse(_CALLBACKS),
-    "sasl.oauthbearer.jwt.retriever.class": _refuse(_CALLBACKS),
+    "sasl.oauthbearer.jwt.retriever.class": _choose("sasl.oauthbearer.method", dict.fromkeys(
+        ("ClientCredentialsJwtRetriever", "DefaultJwtRetriever"), "oidc"), Translation(refusal=_CALLBACKS)),
     "sasl.oauthbearer.jwt.validator.class": _pass_over,
     "sasl.oauthbearer.assertion.template.file": _refuse(_CALLBACKS),
 }  # fmt: skip

@@ -7,7 +7,7 @@ others; it ends when its standard input does, so it never outlives whoever asked
 Lines: `{"group": NAME}` once, then samples as `core.group.GroupSample.from_wire` reads them; `{"trouble": SENTENCE}`
 when a look failed, with `"over": true` when no more will come.
 
-Usage: python -m locust_kafka.kafka.lag < {"config": {...}, "topics": [...], "group": NAME or ""}
+Usage: python -m locust_kafka.kafka.lag < {"config": {}, "callback": "", "path": [], "topics": [], "group": NAME or ""}
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # public, not re-exported
 
 from locust_kafka.kafka.config import cluster_config
-from locust_kafka.kafka.groups import admin_config
+from locust_kafka.kafka.login import admin_config, for_child, in_child
+from locust_kafka.kafka.tokens import TokenError
 from locust_kafka.options import AUTO
 from locust_kafka.settings import Settings
 
@@ -59,9 +60,9 @@ def asked_by(settings: Settings) -> str:
     Args:
         settings: whose group and request topics.
     """
-    config = admin_config(cluster_config(settings))
+    config = for_child(settings, admin_config(cluster_config(settings)))
     group = "" if settings.group == AUTO else settings.group
-    return json.dumps({"config": config, "topics": sorted(settings.request_topics), "group": group}) + "\n"
+    return json.dumps({**config, "topics": sorted(settings.request_topics), "group": group}) + "\n"
 
 
 class GroupReader:
@@ -209,7 +210,12 @@ def main() -> None:
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     if asked["group"]:
         _print({"group": asked["group"]})
-    follow(GroupReader(asked["config"], asked["topics"]), asked["group"])
+    try:
+        config = in_child(asked)
+    except TokenError as error:
+        _print({"trouble": f"the consumer group cannot be looked at: {error}", "over": True})
+        return
+    follow(GroupReader(config, asked["topics"]), asked["group"])
 
 
 if __name__ == "__main__":

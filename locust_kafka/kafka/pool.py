@@ -12,6 +12,7 @@ from typing import Generic
 from locust_kafka.errors import KafkaPluginError, RunInvalid
 from locust_kafka.hub.queue import HubQueue
 from locust_kafka.kafka.config import has_own_message_timeout, producer_config
+from locust_kafka.kafka.login import FIRST_TOKEN_NS, is_slow_to_make
 from locust_kafka.kafka.producer import DeliveryReport, RequestProducer, T
 from locust_kafka.settings import Settings
 
@@ -22,6 +23,12 @@ FILES_FOR_THE_REST = 64
 # An idempotent producer asks for its id when it is made, finds no broker connected yet, and asks again after 500 ms
 # (librdkafka's fixed retry): a first request sent before that would measure the tester, not the system.
 WARM_NS = 700_000_000
+
+
+def warm_ns(settings: Settings) -> int:
+    """How long after it is asked for a producer can be used."""
+    slow = bool(settings.oauth_callback) or is_slow_to_make(settings.client_config("producer"))
+    return WARM_NS + (FIRST_TOKEN_NS if slow else 0)
 
 
 class ProducerPool(Generic[T]):

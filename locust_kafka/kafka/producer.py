@@ -8,6 +8,7 @@ The thread also owns the producer's end: one deleted with records outstanding lo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -16,6 +17,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from locust_kafka.hub.queue import HubQueue
 from locust_kafka.hub.thread import NativeThread
+from locust_kafka.kafka.login import FIRST_TOKEN_NS, is_slow_to_make
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -53,6 +55,10 @@ class DeliveryReport(NamedTuple, Generic[T]):
     reported_ns: int
 
 
+def _not_made_yet(**_record: object) -> None:
+    raise BufferError("the producer waits for its first token")
+
+
 class _Silent:
     """Takes librdkafka's log lines."""
 
@@ -74,10 +80,15 @@ class RequestProducer(Generic[T]):
 
     def __init__(self, config: dict[str, Any], delivery_reports: HubQueue[DeliveryReport[T]], timeout_s: float) -> None:
         self.timeout_s = timeout_s
-        self.made_ns = perf_counter_ns()
+        slow = is_slow_to_make(config)
+        self.made_ns = perf_counter_ns() + (FIRST_TOKEN_NS if slow else 0)
+        """When it is made; in the future for one that waits for its first token."""
         # librdkafka would write of a fatal error to stderr by itself; it is reported as an error too.
-        self._producer = Producer({**config, "error_cb": self._error, "logger": _Silent()})
-        self._produce = self._producer.produce
+        self._config = {**config, "error_cb": self._error, "logger": _Silent()}
+        self._producer: Producer | None = None
+        self._produce: Callable[..., None] = _not_made_yet
+        if not slow:
+            self._make()
         self._delivery_reports = delivery_reports
         self._served_ns = 0
         self._retired = self._stopping = False
@@ -107,6 +118,11 @@ class RequestProducer(Generic[T]):
         self._produce(
             topic=topic, value=value, key=key, on_delivery=partial(self._delivery_callback, exchange), headers=headers
         )
+
+    def _make(self) -> Producer:
+        self._producer = producer = Producer(self._config)
+        self._produce = producer.produce
+        return producer
 
     def retire(self) -> None:
         """Its user is gone: the thread serves what is outstanding, lets the producer go, and ends."""
@@ -143,10 +159,12 @@ class RequestProducer(Generic[T]):
             self._delivery_reports.put(DeliveryReport(None, error, perf_counter_ns()))
 
     def _listen(self) -> None:
-        producer, poll = self._producer, self._producer.poll
+        producer = self._producer or self._make()
+        poll = producer.poll
         while not (self._stopping or (self._retired and not len(producer))):
             self._served_ns = 0
             poll(POLL_S)
         producer.purge()
         producer.poll(0)
-        del self._producer, self._produce  # its last reference: closing it takes a while, and must not stop the hub
+        self._produce, self._producer = _not_made_yet, None
+        # This thread has the last reference: closing the producer takes a while, and must not stop the hub.

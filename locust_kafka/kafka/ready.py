@@ -15,9 +15,11 @@ from locust_kafka.kafka.causes import (
     setting_refused,
     topic_failure,
 )
+from locust_kafka.kafka.certificates import certificate_errors
 from locust_kafka.kafka.cluster import Cluster, ClusterView, probe
 from locust_kafka.kafka.config import cluster_config, probe_config
 from locust_kafka.kafka.consumer import Partition
+from locust_kafka.kafka.login import await_token
 from locust_kafka.kafka.properties import mask
 from locust_kafka.settings import Settings
 
@@ -84,6 +86,7 @@ def see_ready(settings: Settings) -> tuple[ClusterView, dict[Partition, int]]:
         SettingsError: librdkafka refused a setting.
         NotReady: in a sentence, with the remedy.
     """
+    await_token(settings)
     try:
         cluster = Cluster(cluster_config(settings))
     except KafkaException as error:
@@ -145,9 +148,11 @@ def _unconnected(
     settings: Settings, cluster: Cluster, error: KafkaException, waited_s: float, *, answered: bool
 ) -> str:
     last = BrokerError(error.args[0].name(), error.args[0].str())
-    protocol = str(settings.client_config("consumer").get("security.protocol", "plaintext"))
+    config = settings.client_config("consumer")
+    protocol = str(config.get("security.protocol", "plaintext"))
+    said = certificate_errors([*cluster.errors, last], config)
     sentence = connection_failure(
-        settings.bootstrap, [*cluster.errors, last], answered=answered, security_protocol=protocol, waited_s=waited_s,
+        settings.bootstrap, said, answered=answered, security_protocol=protocol, waited_s=waited_s,
         flag="--kafka-bootstrap",
     )  # fmt: skip
     return sentence + _default(settings)

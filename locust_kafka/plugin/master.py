@@ -63,7 +63,7 @@ class MasterSide:
         self._finished: set[str] = set()
         self._heard_s: dict[str, float] = {}
         self._unreadable: set[str] = set()
-        self._failed = self._allow_lost = False
+        self._failed, self._allow_lost, self._warm_ns = False, False, WARM_NS
         self._cut_s = self._looked_s = 0.0
         self._changed, self._run_finished = Event(), Event()
         self._run_finished.set()
@@ -80,7 +80,7 @@ class MasterSide:
 
     def begin(
         self, options: dict[str, Any], stages: tuple[Stage, ...] | None, kafka_classes: frozenset[str],
-        *, allow_lost: bool = False,
+        *, allow_lost: bool = False, warm_ns: int = WARM_NS,
     ) -> None:  # fmt: skip
         """A run begins, after the one before has ended.
 
@@ -89,6 +89,7 @@ class MasterSide:
             stages: of the open model; None for the closed one.
             kafka_classes: the names of the user classes whose users take arrivals.
             allow_lost: whether it is valid although a worker died.
+            warm_ns: how long after a worker is open its producers can be used.
         """
         self._run_finished.wait()
         self._run_finished.clear()
@@ -97,9 +98,8 @@ class MasterSide:
         options["kafka_worker_count"] = self._runner.worker_count
         self._kafka_classes, self._stages, self._plan = kafka_classes, stages, None
         self._opened, self._results, self._finished, self._unreadable = set(), {}, set(), set()
-        self._heard_s, self._shares = {}, {}
-        self._cut_s = 0.0
-        self._failed, self._allow_lost = False, allow_lost
+        self._heard_s, self._shares, self._cut_s = {}, {}, 0.0
+        self._failed, self._allow_lost, self._warm_ns = False, allow_lost, warm_ns
         self._finisher = self._sum = None
         self.seconds.begin()
         self._splitter = self._splitter or gevent.spawn(self._split)
@@ -256,7 +256,7 @@ class MasterSide:
     def _worker_opened(self, worker: str, _message: m.Opened) -> None:
         self._opened.add(worker)
         if self._plan is None:
-            self._begin_plan(perf_counter_ns() + WARM_NS)
+            self._begin_plan(perf_counter_ns() + self._warm_ns)
         else:
             self._send_plan(worker)
 

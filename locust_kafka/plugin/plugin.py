@@ -19,6 +19,7 @@ from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 from locust_kafka.core.history import History
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
+from locust_kafka.kafka.pool import warm_ns
 from locust_kafka.plugin.classes import kafka_users, settings_for
 from locust_kafka.plugin.compat import listen_first, warn_of_untested
 from locust_kafka.plugin.desk import Desk
@@ -152,9 +153,8 @@ class Plugin:
             previous.recorder.rows.disconnect()
         self._runs += 1
         self.ending = Ending(settings, self._runs, is_worker=self.worker is not None)
-        share = 1.0
-        if self.worker is not None:
-            share = 1 / max(1, int(self._options.values.get("kafka_worker_count") or 1))
+        workers = int(self._options.values.get("kafka_worker_count") or 1) if self.worker is not None else 1
+        share = 1 / max(1, workers)
         match = next((one.match for one in kafka_users(self.environment.user_classes)), None)
         run_id = str(self._options.values.get("kafka_run_id") or "") if self.worker is not None else ""
         spec = RunSpec(
@@ -184,7 +184,8 @@ class Plugin:
             self._not_started(error)
             raise gevent.GreenletExit from None  # no user may start
         classes = frozenset(user_class.__name__ for user_class in kafka_users(self.environment.user_classes))
-        master.begin(self._options.values, settings.rate, classes, allow_lost=settings.allow_lost)
+        given, lost, warm = self._options.values, settings.allow_lost, warm_ns(settings)
+        master.begin(given, settings.rate, classes, allow_lost=lost, warm_ns=warm)
         self._runs += 1
         self.ending = Ending(settings, self._runs, is_worker=False)
         if self._desk is not None:

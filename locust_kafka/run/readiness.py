@@ -13,6 +13,7 @@ from locust_kafka.hub.queue import HubQueue
 from locust_kafka.kafka.cluster import Cluster, ClusterView
 from locust_kafka.kafka.config import cluster_config, consumer_config, producer_config
 from locust_kafka.kafka.consumer import Partition, ReplyBatch, ReplyConsumer
+from locust_kafka.kafka.login import await_token, load_callback, unconnected
 from locust_kafka.kafka.properties import mask
 from locust_kafka.kafka.ready import await_ready, refused
 from locust_kafka.settings import Settings
@@ -50,33 +51,40 @@ def connect(settings: Settings, reply_batches: HubQueue[ReplyBatch]) -> Connecti
         SettingsError: librdkafka refused a setting.
         NotReady: no broker answers, a topic is missing, or replies cannot be read.
     """
-    try:
-        consumer = ReplyConsumer(consumer_config(settings), reply_batches)
-        cluster = Cluster(cluster_config(settings))
-        # A refused setting is refused before any user starts.
-        Producer(producer_config(settings, shared=True, longest_timeout_s=settings.longest_timeout_s))
-    except KafkaException as error:
-        raise refused(settings, error) from error
-    # In a real thread: a broker that does not answer must stop neither the web UI nor a worker's heartbeat.
+    load_callback(settings)
+    # In a real thread: neither a broker that does not answer nor a client that waits for its token may stop the web UI
+    # or a worker's heartbeat.
     patience = gevent.spawn_later(
         SAID_AFTER_S, logger.info, "waiting for the brokers at %s and the topics, up to %.0f s", settings.bootstrap,
         settings.ready_timeout_s,
     )  # fmt: skip
-    found = gevent.get_hub().threadpool.apply(_ready, (settings, cluster))
+    found: Connection | KafkaPluginError = gevent.get_hub().threadpool.apply(_connected, (settings, reply_batches))
     patience.kill()
     if isinstance(found, KafkaPluginError):
-        cluster.close()
         raise found
-    view, ends = found
-    consumer.assign(ends)
-    return Connection(consumer, cluster, view, ends)
+    return found
 
 
-def _ready(settings: Settings, cluster: Cluster) -> tuple[ClusterView, dict[Partition, int]] | KafkaPluginError:
+def _connected(settings: Settings, reply_batches: HubQueue[ReplyBatch]) -> Connection | KafkaPluginError:
     """Look until all is well; an error is returned, for gevent's thread pool prints the traceback of a raised one."""
     try:
-        return await_ready(settings, cluster)
+        await_token(settings)
+        try:
+            consumer = ReplyConsumer(consumer_config(settings), reply_batches)
+            cluster = Cluster(cluster_config(settings))
+            # A refused setting is refused before any user starts.
+            producer = producer_config(settings, shared=True, longest_timeout_s=settings.longest_timeout_s)
+            Producer(unconnected(producer))
+        except KafkaException as error:
+            raise refused(settings, error) from error
+        try:
+            view, ends = await_ready(settings, cluster)
+        except BaseException:
+            cluster.close()
+            raise
+        consumer.assign(ends)
     except KafkaPluginError as refusal:
         return type(refusal)(mask(str(refusal), settings.config))
     except Exception as unexpected:
         return NotReady(mask(f"unexpected: {unexpected!r}", settings.config))
+    return Connection(consumer, cluster, view, ends)

@@ -23,7 +23,7 @@ from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.matching import rule, rule_of
 from locust_kafka.exchange.observer import Rows
 from locust_kafka.exchange.recorder import Recorder
-from locust_kafka.kafka.pool import WARM_NS, ProducerPool
+from locust_kafka.kafka.pool import ProducerPool, warm_ns
 from locust_kafka.run.arrivals import Arrivals
 from locust_kafka.run.drain import Drain
 from locust_kafka.run.flusher import Flusher
@@ -222,8 +222,8 @@ class Run:
         requested = self._requested_rate
         stages = settings.rate if requested is None else (Stage(requested, requested, 0.0),)
         if stages is not None and self.spec.plans_itself:
-            # Arrivals before its users' producers can be used (see WARM_NS) would all start together after it.
-            self.begin_plan(stages, self._opened_ns + WARM_NS)
+            # Arrivals before its users' producers can be used (see warm_ns) would all start together after it.
+            self.begin_plan(stages, self._opened_ns + warm_ns(settings))
         self._flusher = Flusher(self.recorder, self._closed_users, self._fail)
         self._started.set()
         self._on_open()

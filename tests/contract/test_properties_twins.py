@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import ROOT
 
-TWINS = ("properties.py", "java_settings.py", "causes.py", "cause_texts.py")
+TWINS = ("properties.py", "java_settings.py", "causes.py", "cause_texts.py", "tokens.py", "certificates.py")
 
 
 @pytest.mark.parametrize("name", TWINS)

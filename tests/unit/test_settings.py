@@ -31,6 +31,7 @@ LONG = "x" * 300
 REFUSED: dict[str, list[tuple[Any, str]]] = {
     "kafka_bootstrap": [("", "give host:port"), (" , ", "give host:port")],
     "kafka_config": [("/no/such/file", "No such file"), (".", "cannot be read")],
+    "kafka_oauth_callback": [("tokens", "give MODULE:FUNCTION"), ("a b:c", "MODULE"), (":f", "MODULE"), (7, "as in tokens:")],
     "kafka_request_topic": [("", "1 to 249"), ("a b", "letters, digits"), ("..", "249"), (LONG, "249"), (7, "249")],
     "kafka_reply_topic": [("", "1 to 249"), ("a/b", "letters, digits"), (".", "1 to 249"), (None, "1 to 249")],
     "kafka_reply_timeout": [
@@ -216,7 +217,7 @@ def test_a_value_is_what_was_given(tmp_path: Path) -> None:
     given_values: dict[str, Any] = {
         "bootstrap": "h:1", "request_topic": "q", "reply_topic": "r", "reply_timeout": "3", "ready_timeout": "6", "settle": "4",
         "warmup": "5", "rate": "6", "arrivals": "poisson", "self_check": "show", "tuning": "off", "allow_lost": "on", "match": "key",
-        "group": "g",
+        "group": "g", "oauth_callback": "tokens:from_vault",
         "reply_to_header": "to", "error_header": "e", "trace_rate": "7", "trace_keep": "8", "trace_slow": "9",
         "trace_url": "http://x/{trace_id}", "metrics_port": "10", "summary": str(tmp_path / "s"),
         "exchange_log": str(tmp_path / "x"), "report": str(tmp_path / "r"), "check": "duplicates == 0",

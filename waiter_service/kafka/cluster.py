@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from waiter_service.kafka.causes import BrokerError, connection_failure
+from waiter_service.kafka.certificates import certificate_errors
 
 ANSWER_TIMEOUT_S: Final = 10.0
 """How long the waiter waits for a cluster that does not answer; a broker may just be starting."""
@@ -63,6 +64,7 @@ class Cluster:
     def __init__(self, config: dict[str, Any], admin_config: dict[str, Any]) -> None:
         self.bootstrap: str = config["bootstrap.servers"]
         """The brokers, host:port,..."""
+        self._config = config
         self._protocol: str = config.get("security.protocol", "")
         self._errors: deque[BrokerError] = deque(maxlen=_MAX_ERRORS)
         self._answered = False
@@ -158,7 +160,7 @@ class Cluster:
     def _cause(self, waited_s: float) -> str:
         sentence = connection_failure(
             self.bootstrap,
-            list(self._errors),
+            certificate_errors(list(self._errors), self._config),
             answered=self._answered,
             security_protocol=self._protocol,
             waited_s=waited_s,

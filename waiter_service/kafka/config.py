@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from waiter_service.kafka.properties import Properties
+from waiter_service.kafka.tokens import TokenSource
 
 _LIBRDKAFKA: Final = logging.getLogger("waiter_service.librdkafka")
 _LIBRDKAFKA.addHandler(logging.NullHandler())
@@ -36,6 +37,7 @@ class ClientConfig:
         group_protocol: its rebalance protocol, `classic` or `consumer`.
         file: what the settings file says; a prefix `consumer.` or `producer.` directs a setting to a kind of client.
         path: the file's name, for sentences; "" without one.
+        tokens: gives tokens for SASL OAUTHBEARER; None when librdkafka has its own way to them, or needs none.
     """
 
     bootstrap: str
@@ -43,6 +45,7 @@ class ClientConfig:
     group_protocol: str
     file: Properties = field(default=Properties({}, {}, ()), repr=False)
     path: str = ""
+    tokens: TokenSource | None = field(default=None, repr=False)
 
     def admin(self) -> dict[str, Any]:
         """Return the configuration of a client that neither produces nor consumes."""
@@ -94,7 +97,8 @@ class ClientConfig:
         own = {name[len(kind) + 1 :]: value for name, value in file.items() if name.startswith(f"{kind}.")}
         # librdkafka would write to standard error by itself, a fatal error at any level; its errors reach us otherwise.
         quiet = {"log_level": 7 if "debug" in own or "debug" in plain else 0, "logger": _LIBRDKAFKA}
-        return {**quiet, **plain, **own, "bootstrap.servers": self.bootstrap}
+        login = {} if self.tokens is None else {"oauth_cb": self.tokens}
+        return {**quiet, **plain, **own, **login, "bootstrap.servers": self.bootstrap}
 
 
 def log_librdkafka(config: ClientConfig) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import (
@@ -27,9 +28,11 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from locust_kafka.cli.doctor.facts import ClusterFacts, Plan, ReadFacts, Stamp, TopicFacts, Unreached
 from locust_kafka.errors import SettingsError
 from locust_kafka.kafka.causes import BrokerError, PartitionState, is_decided, setting_refused
+from locust_kafka.kafka.certificates import certificate_errors
 from locust_kafka.kafka.cluster import Cluster, ClusterView, probe
 from locust_kafka.kafka.config import cluster_config, consumer_config, probe_config, producer_config
 from locust_kafka.kafka.consumer import Partition
+from locust_kafka.kafka.login import admin_config, await_token, login_config, unconnected
 from locust_kafka.settings import Settings
 
 PATIENCE_S = 5.0
@@ -49,11 +52,6 @@ PRODUCER_ID_S = 4.0
 POLL_S = 0.05
 
 _FETCH = re.compile(r"ApiKey Fetch \(1\) Versions \d+\.\.(\d+)")
-# What an admin client has in common with the others: the rest would only be passed over.
-_CONNECTING = (
-    "bootstrap.servers", "client.", "security.", "sasl.", "ssl.", "enable.ssl", "socket.", "broker.", "https.",
-    "api.version.", "resolve.", "plugin.",
-)  # fmt: skip
 
 
 class _Log:
@@ -80,10 +78,12 @@ def ask_cluster(settings: Settings, plan: Plan) -> ClusterFacts:
 
     Raises:
         SettingsError: librdkafka refused a setting.
+        NotReady: the function that gives tokens gave none.
     """
+    await_token(settings)
     try:
-        Consumer(consumer_config(settings)).close()
-        Producer(_producer(settings))
+        Consumer(unconnected(consumer_config(settings))).close()
+        Producer(unconnected(_producer(settings)))
         cluster = Cluster(cluster_config(settings))
     except KafkaException as error:
         text = error.args[0].str()
@@ -92,7 +92,8 @@ def ask_cluster(settings: Settings, plan: Plan) -> ClusterFacts:
         topics = {plan.request_topic, plan.reply_topic}
         found = _reach(cluster, topics)
         if isinstance(found, Unreached):
-            return ClusterFacts(found)
+            said = certificate_errors(found.errors, settings.client_config("consumer"))
+            return ClusterFacts(replace(found, errors=tuple(said)))
         existing = cluster.names() if None in found.refused.values() else []
         read = _read(settings, cluster, found, plan.reply_topic) if plan.reply_topic in found.partitions else None
     finally:
@@ -267,8 +268,7 @@ def _producer(settings: Settings) -> dict[str, Any]:
 
 
 def _admin(settings: Settings, kind: str) -> dict[str, Any]:
-    config = settings.client_config(kind)
-    return {name: value for name, value in config.items() if name.startswith(_CONNECTING)} | {"log_level": 0}
+    return {**admin_config(login_config(settings, kind)), "log_level": 0}
 
 
 def _said(error: KafkaException) -> BrokerError:

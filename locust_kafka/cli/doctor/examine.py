@@ -25,7 +25,7 @@ from locust_kafka.cli.doctor.judge_group import judge_group
 from locust_kafka.cli.doctor.judge_machine import MACHINE, TELEMETRY, judge_machine, judge_telemetry
 from locust_kafka.cli.doctor.judge_topics import judge_topics
 from locust_kafka.cli.doctor.report import to_json, to_text, write
-from locust_kafka.errors import SettingsError
+from locust_kafka.errors import KafkaPluginError, SettingsError
 from locust_kafka.kafka.properties import mask
 from locust_kafka.settings import Settings
 
@@ -62,7 +62,7 @@ def _examine(settings: Settings, plan: Plan) -> Iterator[Finding]:
     if plan.request_topic != plan.reply_topic:
         try:
             cluster = ask_cluster(settings, plan)
-        except SettingsError as refused:
+        except KafkaPluginError as refused:
             yield _refused(refused)
         except Exception as unexpected:
             yield replace(_unforeseen("cluster", unexpected), level=Level.PROBLEM)
@@ -86,7 +86,7 @@ def _guarded(area: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
         return [_unforeseen(area, unexpected)]
 
 
-def _refused(refused: SettingsError) -> Finding:
+def _refused(refused: KafkaPluginError) -> Finding:
     remedy = "correct it, and look again: a run would be refused in the same way"
     return Finding(SETTINGS, Level.PROBLEM, "settings", str(refused), remedy)
 

@@ -101,8 +101,11 @@ def test_an_msk_file_with_scram_works_as_it_is() -> None:
 
 
 def test_an_msk_file_with_iam_is_refused_with_what_to_do() -> None:
-    """Plain text settings cannot express IAM: said, with the alternative."""
-    assert "line 3: sasl.jaas.config is refused: signing in to Amazon MSK by IAM" in refusal(MSK_IAM)
+    """Plain text settings cannot express IAM: whichever of its lines comes first is refused, with the option to use."""
+    assert "line 2: sasl.mechanism is refused: signing in to Amazon MSK by IAM" in refusal(MSK_IAM)
+    without_mechanism = MSK_IAM.replace(b"sasl.mechanism=AWS_MSK_IAM", b"")
+    assert "line 3: sasl.jaas.config is refused: signing in to Amazon MSK by IAM" in refusal(without_mechanism)
+    assert "--kafka-oauth-callback" in refusal(without_mechanism)
     assert "IAM needs code" in refusal(b"\n".join(MSK_IAM.splitlines()[3:]))
 
 

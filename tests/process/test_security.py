@@ -1,0 +1,206 @@
+"""Both programs before listeners of every kind: the right credentials exchange records, the wrong ones are a sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.process.token_functions import SAID
+from tests.secured import ADMIN_PASSWORD, PASSWORD, SecuredKafka
+from tests.support import NO_BROKER, Waiter, assert_balanced, assert_well_behaved, locust
+from tests.tokens import CLIENT_SECRET
+
+LOAD = ["--headless", "--only-summary", "-u", "2", "-r", "2", "--kafka-settle", "0.2"]
+WRONG = "wr0ng-s3cret"
+SECRETS = (PASSWORD, ADMIN_PASSWORD, CLIENT_SECRET, WRONG, SAID)
+AT_ONCE = 4
+Settings = Callable[[SecuredKafka], Mapping[str, str]]
+
+
+class Case(NamedTuple):
+    """A listener, what the client says to it, and what is said of that ("" when records are exchanged).
+
+    `function` gives tokens, `options` are more of Locust's.
+    """
+
+    listener: str
+    settings: Settings
+    sentence: str = ""
+    function: str = ""
+    options: tuple[str, ...] = ()
+    locustfile: str = "locustfiles/closed.py"
+
+
+class Outcome(NamedTuple):
+    """What both programs came to."""
+
+    run_code: int
+    run: str
+    service_code: int
+    service: str
+    folder: Path
+
+
+def sasl_ssl(kafka: SecuredKafka) -> dict[str, str]:
+    return {**kafka.credentials(mechanism="SCRAM-SHA-256"), **kafka.tls(), "security.protocol": "SASL_SSL"}
+
+
+def by_function(kafka: SecuredKafka) -> dict[str, str]:
+    return {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.oauthbearer.config": kafka.token_endpoint.url,
+    }
+
+
+CASES = {
+    "PLAIN": Case("sasl", lambda kafka: kafka.credentials()),
+    "SCRAM over TLS": Case("sasl_ssl", sasl_ssl),
+    "OAUTHBEARER": Case("oauth", lambda kafka: kafka.oidc()),
+    "TLS": Case("ssl", lambda kafka: kafka.tls()),
+    "mTLS": Case("mtls", lambda kafka: kafka.tls(client_certificate=True)),
+    "wrong password": Case("sasl", lambda kafka: kafka.credentials(password=WRONG), "refused the credentials"),
+    "wrong password, SCRAM": Case(
+        "sasl_ssl", lambda kafka: {**sasl_ssl(kafka), "sasl.password": WRONG}, "refused the credentials"
+    ),
+    "expired certificate": Case("expired", lambda kafka: kafka.tls(), "has expired"),
+    "wrong host name": Case("wrong_host", lambda kafka: kafka.tls(), "is for another host"),
+    "wrong authority": Case(
+        "ssl", lambda kafka: {**kafka.tls(), "ssl.ca.location": str(kafka.foreign_authority)},
+        "is signed by an authority that is not trusted",
+    ),
+    "client certificate missing": Case("mtls", lambda kafka: kafka.tls(), "wants a client certificate"),
+    "token endpoint away": Case(
+        "oauth", lambda kafka: kafka.oidc(url=f"http://{NO_BROKER}/token"), "the token endpoint cannot be reached"
+    ),
+    "token endpoint refuses": Case(
+        "oauth", lambda kafka: kafka.oidc(secret=WRONG), "the token endpoint refused the client"
+    ),
+    "a function's tokens": Case("oauth", by_function, function="from_endpoint", options=("--processes", "2")),
+    "a function that takes long": Case(
+        "oauth", by_function, function="renewed_while_users_go_on", options=("-t", "9s"),
+        locustfile="tests/process/locustfiles/progress.py",
+    ),
+    "a function's token is refused": Case("oauth", by_function, "refused the token", "refused"),
+    "a function fails": Case(
+        "oauth", by_function, "gave no token (RuntimeError: the vault is sealed for ***)", "fails"
+    ),
+    "no way to a token": Case(
+        "oauth", lambda kafka: {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER"},
+        "says no way to a token",
+    ),
+}  # fmt: skip
+RIGHT = [name for name, case in CASES.items() if not case.sentence]
+WRONG_ONES = [name for name, case in CASES.items() if case.sentence]
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[SecuredKafka]:
+    with SecuredKafka() as secured:
+        for principal in ("User:alice", "User:CN=client"):
+            for operation in ("DESCRIBE", "READ", "WRITE"):
+                secured.allow(operation, "*", principal=principal)
+            for operation in ("DESCRIBE", "READ"):
+                secured.allow(operation, "*", resource="GROUP", principal=principal)
+        yield secured
+
+
+@pytest.fixture(scope="module")
+def outcomes(kafka: SecuredKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Outcome]]]:
+    """Some cases at once: most of their time they wait."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: pool.submit(
+                exchange if name in RIGHT else refuse, kafka, name, case, tmp_path_factory.mktemp("security")
+            )
+            for name, case in CASES.items()
+        }
+
+
+def settings_file(folder: Path, settings: Mapping[str, str]) -> str:
+    path = folder / "client.properties"
+    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return str(path)
+
+
+def topics_of(kafka: SecuredKafka, name: str) -> tuple[str, str]:
+    word = name.replace(" ", "-").replace("'", "")
+    kafka.create_topics(f"{word}-asked", f"{word}-answered")
+    return f"{word}-asked", f"{word}-answered"
+
+
+def given(kafka: SecuredKafka, case: Case, folder: Path) -> tuple[list[str], list[str]]:
+    """The options of both programs that name the credentials."""
+    file = settings_file(folder, case.settings(kafka))
+    function = f"tests.process.token_functions:{case.function}"
+    ours = ["--kafka-oauth-callback", function] if case.function else []
+    services = ["--oauth-callback", function.replace("renewed_while_users_go_on", "from_endpoint")]
+    return ["--kafka-config", file, *ours], ["--config", file, *(services if case.function else [])]
+
+
+def exchange(kafka: SecuredKafka, name: str, case: Case, folder: Path) -> Outcome:
+    topics, bootstrap = topics_of(kafka, name), getattr(kafka, case.listener)
+    ours, services = given(kafka, case, folder)
+    with Waiter(bootstrap, topics) as waiter:
+        service = waiter.start(*services)
+        options = [*LOAD, "-t", "6s", *ours, "--kafka-report", str(folder / "report"), "--kafka-group", topics[0]]
+        progress = str(folder / "progress")
+        with locust(bootstrap, topics, case.locustfile, *options, *case.options, PROGRESS=progress) as run:
+            return Outcome(run.wait(), run.output, 0, service.output, folder)
+
+
+def refuse(kafka: SecuredKafka, name: str, case: Case, folder: Path) -> Outcome:
+    topics, bootstrap = ("asked", "answered"), getattr(kafka, case.listener)
+    ours, services = given(kafka, case, folder)
+    with (
+        locust(bootstrap, topics, case.locustfile, *LOAD, "-t", "2s", *ours) as run,
+        Waiter(bootstrap, topics) as waiter,
+    ):
+        service = waiter.start(*services, ready=False)
+        run.await_line("Starting Locust")
+        began_s = time.monotonic()
+        run_code = run.wait()
+        print(f"{name}: locust has ended {time.monotonic() - began_s:.1f} s after it began to connect")
+        return Outcome(run_code, run.output, service.wait(), service.output, folder)
+
+
+def assert_no_secret(kafka: SecuredKafka, output: str) -> None:
+    assert_well_behaved(output)
+    for secret in (*SECRETS, *kafka.token_endpoint.given):
+        assert secret not in output
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_right_credentials_exchange_records(
+    kafka: SecuredKafka, outcomes: dict[str, Future[Outcome]], name: str
+) -> None:
+    """Both programs and the lag's reader with one file of client settings: all is answered, and no secret is shown."""
+    found = outcomes[name].result()
+    assert found.run_code == 0, found.run
+    assert_balanced(found.folder / "report" / "summary.json", at_least=2)
+    assert "the lag of consumer group" in found.run
+    assert "cannot be looked at" not in found.run
+    written = "".join(path.read_text() for path in (found.folder / "report").iterdir())
+    assert_no_secret(kafka, found.run + found.service + written)
+
+
+@pytest.mark.parametrize("name", WRONG_ONES)
+def test_wrong_credentials_are_a_sentence(kafka: SecuredKafka, outcomes: dict[str, Future[Outcome]], name: str) -> None:
+    """Both programs: the last line says what is wrong, with the documented exit code, no traceback and no secret."""
+    found = outcomes[name].result()
+    assert found.run_code == 3, found.run
+    assert found.service_code == (2 if name == "no way to a token" else 1), found.service
+    for output in (found.run, found.service):
+        assert CASES[name].sentence in output.splitlines()[-1], output
+        assert_no_secret(kafka, output)
+
+
+def test_a_function_is_waited_for_by_no_user(outcomes: dict[str, Future[Outcome]]) -> None:
+    """While the function renews a token and waits, users go on: it waits for just that, and it is called in time."""
+    folder = outcomes["a function that takes long"].result().folder
+    assert int((folder / "progress.renewed").read_text()) >= 3

@@ -21,7 +21,7 @@ from locust_kafka.kafka.ready import see_ready
 from locust_kafka.options import OFF
 from locust_kafka.settings import Settings
 
-FLAGS = ("bootstrap", "config", "request-topic", "group")
+FLAGS = ("bootstrap", "config", "oauth-callback", "request-topic", "group")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -35,7 +35,18 @@ from locust_kafka.kafka.record import record_headers
 from locust_kafka.report import console, folder, progress, summary
 from locust_kafka.settings import Settings
 
-FLAGS = ("bootstrap", "config", "request-topic", "reply-topic", "reply-timeout", "match", "check", "report", "summary")
+FLAGS = (
+    "bootstrap",
+    "config",
+    "oauth-callback",
+    "request-topic",
+    "reply-topic",
+    "reply-timeout",
+    "match",
+    "check",
+    "report",
+    "summary",
+)
 LINE_EVERY_S = 5
 BATCH = 1000
 POLL_S = 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 
 from tests.process.token_functions import SAID
 from tests.secured import ADMIN_PASSWORD, PASSWORD, SecuredKafka
-from tests.support import NO_BROKER, Waiter, assert_balanced, assert_well_behaved, locust
+from tests.support import NO_BROKER, Process, Waiter, assert_balanced, assert_well_behaved, locust
 from tests.tokens import CLIENT_SECRET
 
 LOAD = ["--headless", "--only-summary", "-u", "2", "-r", "2", "--kafka-settle", "0.2"]
@@ -110,6 +111,13 @@ def kafka() -> Iterator[SecuredKafka]:
         yield secured
 
 
+COMMANDS = {
+    "doctor": ["--json"],
+    "watch": ["--seconds", "1"],
+    "lag": ["--seconds", "4", "--kafka-group", "nobody"],
+}
+
+
 @pytest.fixture(scope="module")
 def outcomes(kafka: SecuredKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Outcome]]]:
     """Some cases at once: most of their time they wait."""
@@ -169,6 +177,15 @@ def refuse(kafka: SecuredKafka, name: str, case: Case, folder: Path) -> Outcome:
         return Outcome(run_code, run.output, service.wait(), service.output, folder)
 
 
+def command(kafka: SecuredKafka, name: str, function: str, folder: Path) -> tuple[int, str]:
+    topics, case = topics_of(kafka, f"{name} {function}"), Case("oauth", by_function, function=function)
+    places = ["--kafka-bootstrap", kafka.oauth, "--kafka-request-topic", topics[0]]
+    places += [] if name == "lag" else ["--kafka-reply-topic", topics[1]]
+    ours, _services = given(kafka, case, folder)
+    with Process([sys.executable, "-m", "locust_kafka", name, *places, *ours, *COMMANDS[name]]) as process:
+        return process.wait(), process.output
+
+
 def assert_no_secret(kafka: SecuredKafka, output: str) -> None:
     assert_well_behaved(output)
     for secret in (*SECRETS, *kafka.token_endpoint.given):
@@ -204,3 +221,16 @@ def test_a_function_is_waited_for_by_no_user(outcomes: dict[str, Future[Outcome]
     """While the function renews a token and waits, users go on: it waits for just that, and it is called in time."""
     folder = outcomes["a function that takes long"].result().folder
     assert int((folder / "progress.renewed").read_text()) >= 3
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_commands_log_in_as_a_run_does(kafka: SecuredKafka, name: str, tmp_path: Path) -> None:
+    """Doctor, watch and lag by a function's tokens: each does its work; a function that fails is a sentence, code 3."""
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(command, kafka, name, one, tmp_path) for one in ("from_endpoint", "fails")]
+        (code, output), (failed_code, failed_output) = (one.result() for one in both)
+    assert code == 0, output
+    assert "cannot be looked at" not in output
+    assert failed_code == 3, failed_output
+    assert "gave no token (RuntimeError: the vault is sealed for ***)" in failed_output
+    assert_no_secret(kafka, output + failed_output)

@@ -15,7 +15,7 @@ from locust_kafka.errors import SettingsError
 from locust_kafka.kafka.config import gives_up_idempotence
 from locust_kafka.settings import Settings
 
-FLAGS = ("bootstrap", "config", "request-topic", "reply-topic", "reply-timeout", "rate", "group")
+FLAGS = ("bootstrap", "config", "oauth-callback", "request-topic", "reply-topic", "reply-timeout", "rate", "group")
 """The plugin's options that name a cluster, its topics and the load; of the others the variables are read."""
 MOST_USERS, MOST_WORKERS = 10_000_000, 10_000
 _DEFAULT_MESSAGE_BYTES = 1_000_000  # librdkafka's

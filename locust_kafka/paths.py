@@ -1,18 +1,26 @@
-"""Where output goes: refused before a run, in a sentence, rather than after it."""
+"""Where output goes: refused before a run, in a sentence, rather than after it; and never through a symbolic link.
+
+In a folder that others may write to, a link that waits under a report's name would let a run overwrite any file of its
+user's.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import IO
 
 from locust_kafka.errors import SettingsError
+
+LINK = "it is a symbolic link, and nothing is written through one"
 
 
 def writable_file(path: str, what: str) -> str:
     """Check that a file can be written there; "" is none.
 
     Raises:
-        SettingsError: its folder does not exist, it is a folder, or the name is impossible.
+        SettingsError: its folder does not exist, it is a folder or a symbolic link, or the name is impossible.
     """
     try:
         if path and not Path(path).resolve().parent.is_dir():
@@ -21,6 +29,7 @@ def writable_file(path: str, what: str) -> str:
             raise SettingsError(f"{what} {path!r} is a folder: give a file's name")
     except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
         raise SettingsError(f"{what} {path!r} cannot be written: {_words(error)}; give another file") from error
+    _refuse_link(path, what)
     return path
 
 
@@ -28,7 +37,7 @@ def writable_folder(path: str, what: str) -> str:
     """Check that a folder is there, or can be made, and can be written to; "" is none.
 
     Raises:
-        SettingsError: it is a file, its parent does not exist, or nothing can be written there.
+        SettingsError: it is a file or a symbolic link, its parent does not exist, or nothing can be written there.
     """
     try:
         folder = Path(path).resolve()
@@ -40,7 +49,52 @@ def writable_folder(path: str, what: str) -> str:
             raise SettingsError(f"{what} {path!r} cannot be written to: give another folder")
     except (OSError, ValueError) as error:
         raise SettingsError(f"{what} {path!r} cannot be written: {_words(error)}; give another folder") from error
+    _refuse_link(path, what)
     return path
+
+
+def open_output(path: str | Path, flags: int = os.O_TRUNC) -> IO[bytes]:
+    """Open a file for writing; its permissions are the user's umask's.
+
+    Args:
+        path: whose last component is not followed when it is a symbolic link.
+        flags: O_TRUNC for a file of its own, O_APPEND for one that is added to.
+
+    Raises:
+        OSError: it cannot be written, or is a symbolic link.
+    """
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o666), "wb")
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, LINK, str(path)) from None
+        raise
+
+
+def write_output(path: str | Path, text: str, flags: int = os.O_TRUNC) -> None:
+    """Write a text in UTF-8, as `open_output` does.
+
+    Raises:
+        OSError: as there.
+    """
+    with open_output(path, flags) as file:
+        file.write(text.encode())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        OSError: it cannot be made, or is a symbolic link.
+    """
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, LINK, str(path))
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def _refuse_link(path: str, what: str) -> None:
+    if path and Path(path).is_symlink():
+        raise SettingsError(f"{what} {path!r} is refused: {LINK}; give the path that it leads to")
 
 
 def _words(error: OSError | ValueError) -> str:

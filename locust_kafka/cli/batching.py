@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from locust_kafka.cli.demo import waiter_process
 from locust_kafka.embedded import EmbeddedKafka, EmbeddedKafkaError
+from locust_kafka.paths import writable_file, write_output
 from locust_kafka.report.charts import stacked_bars
 
 RATE, WAIT_MS, WAITERS = 400, 10, 8
@@ -48,11 +49,11 @@ def run_lesson(locustfile: str, picture: str) -> int:
 
     Raises:
         EmbeddedKafkaError: Kafka or the waiter could not be started, or a run failed.
+        SettingsError: the picture cannot be written.
     """
     if not Path(locustfile).is_file():
         raise EmbeddedKafkaError(f"--locustfile {locustfile!r} does not exist")
-    if not Path(picture).resolve().parent.is_dir():
-        raise EmbeddedKafkaError(f"--picture {picture!r}: its folder does not exist; create it first")
+    writable_file(picture, "--picture")
     port = _free_port()
     print(f"{RATE} requests/s; the service has {WAITERS} threads that take {WAIT_MS} ms for each. {SECONDS} s a run.\n")
     rows: list[tuple[str, list[float]]] = []
@@ -69,7 +70,7 @@ def run_lesson(locustfile: str, picture: str) -> int:
             print(f"{case.name:<22}{legs.get('ack', 0.0):>8.1f}{cells}{p99:>10.1f}  {deepest:.0f} requests", flush=True)
     text, svg = stacked_bars(rows, LEGS, "Mean time of a request by leg, ms")
     print("\n" + text)
-    Path(picture).write_text(svg, "utf-8")
+    write_output(picture, svg)
     print(f"\nThe picture: {picture}\n{_MORAL}")
     return 0
 

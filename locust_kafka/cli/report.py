@@ -10,6 +10,7 @@ from typing import Any
 
 from locust_kafka.core import wire
 from locust_kafka.errors import EXIT_NOT_STARTED
+from locust_kafka.paths import write_output
 from locust_kafka.report import html, page
 from locust_kafka.report.folder import SUMMARY
 from locust_kafka.report.from_log import LogError, LoggedRun, read_rows
@@ -29,7 +30,7 @@ def run_report(paths: Sequence[str], out: str, reply_timeout_s: float | None) ->
     try:
         pages = _pages([Path(path) for path in paths], reply_timeout_s)
         text = html.document(pages[0][1] if len(pages) == 1 else _side_by_side(pages), "Kafka request-reply")
-        Path(out).write_text(text, "utf-8")
+        write_output(out, text)
     except LogError as error:
         print(f"locust-kafka report: {error}", file=sys.stderr)
         return EXIT_NOT_STARTED

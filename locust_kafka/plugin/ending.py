@@ -28,6 +28,7 @@ from locust_kafka.errors import (
 )
 from locust_kafka.kafka.cluster import ClusterView
 from locust_kafka.options import FAIL
+from locust_kafka.paths import write_output
 from locust_kafka.report import console, folder, summary, verdict
 from locust_kafka.report.exchange_log import numbered
 from locust_kafka.settings import Settings
@@ -168,7 +169,7 @@ class Ending:
                 self._report_path(),
                 lambda: folder.write(Path(self._report_path()), results, rows, self.judged, self.facts, self.workers),
             ),
-            (page, lambda: _append(page, verdict.markdown(results, self.judged))),
+            (page, lambda: write_output(page, verdict.markdown(results, self.judged), os.O_APPEND)),
         ]
         good = True
         for path, write in writers:
@@ -177,7 +178,7 @@ class Ending:
                     write()
                     logger.info("written: %s", path)
             except OSError as error:
-                logger.error("%s could not be written: %s", path, error)
+                logger.error("%s could not be written: %s", path, error.strerror or error)
                 good = False
         return good
 
@@ -195,8 +196,3 @@ def judged_of(settings: Settings, results: RunResults, rows: list[Row]) -> list[
         return judged + [change.judged for change in compare(settings.baseline, rows, settings.regression)]
     except ValueError as refused:
         return [*judged, Judged("not slower than the baseline", "not compared", passed=False, reason=str(refused))]
-
-
-def _append(path: str, text: str) -> None:
-    with Path(path).open("a", encoding="utf-8") as file:
-        file.write(text)

@@ -6,15 +6,15 @@ import csv
 import gzip
 import io
 import time
-from pathlib import Path
 from time import perf_counter_ns
-from typing import IO
+from typing import IO, cast
 
 from locust_kafka.core.legs import Legs, RecordMetadata
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.measure import OURS, SINGLE_MS, Measure, to_step
 from locust_kafka.exchange.observer import LaterReply
 from locust_kafka.kafka.record import record_metadata
+from locust_kafka.paths import open_output
 
 COLUMNS = (
     "trace_id,name,intended_ns,sent_ns,acked_ns,received_ns,request_partition,request_offset,request_append_ms,"
@@ -39,11 +39,9 @@ class ExchangeLog:
 
     def __init__(self, path: str, measure: Measure) -> None:
         self._legs_of = measure.legs_of
-        self._file: IO[str] = (  # it stays open for the whole run
-            gzip.open(path, "wt", encoding="utf-8", newline="", compresslevel=1)  # noqa: SIM115
-            if path.endswith(".gz")
-            else Path(path).open("w", encoding="utf-8", newline="")  # noqa: SIM115
-        )
+        self._raw = open_output(path)  # it stays open for the whole run
+        out = gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=1) if path.endswith(".gz") else self._raw
+        self._file = io.TextIOWrapper(cast("IO[bytes]", out), encoding="utf-8", newline="")
         self._rows: list[str] = [COLUMNS + "\n"]
         self._names: dict[str, str] = {}
         # Stamps are taken on the monotonic clock and written on the wall clock of the log's beginning.
@@ -134,6 +132,7 @@ class ExchangeLog:
         """Flush and close."""
         self.flush()
         self._file.close()
+        self._raw.close()  # a GzipFile leaves it open
 
     def _quote(self, name: str) -> str:
         self._names[name] = _csv(name)

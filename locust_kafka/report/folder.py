@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from locust_kafka.core.checks import Judged
 from locust_kafka.core.history import Row
 from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import RunResults
+from locust_kafka.paths import make_folder, open_output, write_output
 from locust_kafka.report import html, junit, page, summary
 
 SUMMARY, REPORT, JUNIT = "summary.json", "report.html", "junit.xml"
@@ -40,18 +42,18 @@ def write(
     Raises:
         OSError: a file cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     whole = {
         **summary.to_json(results, judged), "run": dict(facts), "workers": [dict(one) for one in workers],
         "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
     }  # fmt: skip
-    (directory / SUMMARY).write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
+    write_output(directory / SUMMARY, json.dumps(whole, indent=2) + "\n")
     drawn = page.data(results, rows, judged, facts, workers=workers)
-    (directory / REPORT).write_text(html.document(drawn, "Kafka request-reply"), "utf-8")
+    write_output(directory / REPORT, html.document(drawn, "Kafka request-reply"))
     junit.write(judged, results, directory / JUNIT)
-    with (directory / HISTORY).open("w", encoding="utf-8", newline="") as file:
+    with io.TextIOWrapper(open_output(directory / HISTORY), encoding="utf-8", newline="") as file:
         write_history(rows, file)
-    with (directory / PERCENTILES).open("wb") as out:
+    with open_output(directory / PERCENTILES) as out:
         histogram(results.whole().e2e).output_percentile_distribution(out, US_PER_MS)
 
 

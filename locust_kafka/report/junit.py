@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from locust_kafka.core.checks import Judged
 from locust_kafka.core.results import RunResults
+from locust_kafka.paths import open_output
 
 SUITE = "locust-kafka"
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,7 +50,9 @@ def write(judged: Sequence[Judged], results: RunResults, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    path.write_text('<?xml version="1.0" encoding="UTF-8"?>\n' + to_xml(judged, results), "utf-8", "xmlcharrefreplace")
+    text = '<?xml version="1.0" encoding="UTF-8"?>\n' + to_xml(judged, results)
+    with open_output(path) as file:
+        file.write(text.encode("utf-8", "xmlcharrefreplace"))
 
 
 def _text(text: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from locust_kafka.core.checks import Judged
 from locust_kafka.core.name_results import NameResults
 from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.measure import single_legs_ms
+from locust_kafka.paths import write_output
 from locust_kafka.report import health, legs, verdict
 
 SCHEMA_VERSION = 1
@@ -79,7 +79,7 @@ def write(results: RunResults, path: str, judged: Sequence[Judged] = ()) -> None
     Raises:
         OSError: the file cannot be written.
     """
-    Path(path).write_text(json.dumps(to_json(results, judged), indent=2) + "\n", "utf-8")
+    write_output(path, json.dumps(to_json(results, judged), indent=2) + "\n")
 
 
 def _names(results: RunResults, most: int | None) -> dict[str, Any]:

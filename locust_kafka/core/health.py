@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 from locust_kafka.core import wire
+from locust_kafka.core.bounds import at_most
 from locust_kafka.core.latency import LatencySeries
 
 MS = 1_000_000
@@ -116,7 +117,7 @@ class Health:
         )
         health.stalls = [
             Stall(wire.count(at_ns), wire.count(length_ns), wire.text(kind))
-            for at_ns, length_ns, kind in wire.listed(data["stalls"])
+            for at_ns, length_ns, kind in at_most(wire.listed(data["stalls"]), STALLS)
         ]
         return health
 

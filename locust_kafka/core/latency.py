@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any, Self
 
 from locust_kafka.core import wire
+from locust_kafka.core.bounds import MAX_ITEMS, at_most
 
 PERCENTILES = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 """Names and per mille."""
@@ -199,7 +200,10 @@ class LatencySeries:
         series = cls()
         series._count, series._sum_ns = wire.count(data["count"]), wire.signed(data["sum_ns"])
         series._min_ns, series._max_ns = wire.signed(data["min_ns"]), wire.signed(data["max_ns"])
-        series._counts = Counter({wire.signed(us): wire.count(count) for us, count in data["buckets"]})
+        buckets = at_most(data["buckets"], MAX_ITEMS)
+        series._counts = Counter({wire.signed(us): wire.count(count) for us, count in buckets})
+        if max(map(abs, (series._min_ns // 1000, series._max_ns // 1000, *series._counts))) > MAX_US:
+            raise ValueError(f"a latency above {MAX_US} µs")
         if series._count != sum(series._counts.values()) or series._min_ns > series._max_ns:
             raise ValueError("a latency series contradicts itself")
         return series

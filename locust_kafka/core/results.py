@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from locust_kafka.core import wire
+from locust_kafka.core.bounds import MAX_SENTENCES, at_most
 from locust_kafka.core.books import Books, Equation, equations
 from locust_kafka.core.events import Disturbance, Event, Events
 from locust_kafka.core.examples import Example, Examples
@@ -26,7 +27,7 @@ _FIRST = ("trace_url", "since", "legs_unavailable", "cluster")
 """Of several processes', the first that is not empty."""
 _PLAIN: dict[str, wire.Reader] = {
     **dict.fromkeys(_SUMMED, wire.count), **dict.fromkeys(_FIRST, wire.text), "clocks": wire.clocks,
-    "notes": wire.counts, "invalid": wire.texts, "bottleneck": wire.texts,
+    "notes": wire.counts, "invalid": wire.sentences, "bottleneck": wire.sentences,
     **dict.fromkeys(("user_s", "offered", "load_s", "duration_s"), wire.number),
     **dict.fromkeys(("open_model", "all_waited"), wire.truth),
 }  # fmt: skip
@@ -223,11 +224,12 @@ class RunResults:
         """
         results = cls()
         results.total = Books.from_dict(data["total"])
-        results.names = {wire.text(name): NameResults.from_wire(entry) for name, entry in data["names"].items()}
+        names = at_most(data["names"], MAX_NAMES + 1).items()
+        results.names = {wire.text(name): NameResults.from_wire(entry) for name, entry in names}
         results.arrivals = Counts(*map(wire.count, data["arrivals"]))
         results.health = Health.from_wire(data["health"]) if data["health"] else Health()
         results.events = Events.from_wire(data["events"])
-        results.examples.merge(Example.from_wire(plain) for plain in data["examples"])
+        results.examples.merge(map(Example.from_wire, at_most(data["examples"], MAX_SENTENCES)))
         for name, read in _PLAIN.items():
             setattr(results, name, read(data[name]))
         return results

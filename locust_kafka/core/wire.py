@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from locust_kafka.core.bounds import MAX_SENTENCES, at_most
+
 MAX_VALUE = 2**63
 """Above every count and every instant in ns."""
 Reader = Callable[[Any], Any]
@@ -53,6 +55,11 @@ def truth(value: Any) -> bool:
 def texts(value: Any) -> list[str]:
     """A list of texts."""
     return [text(one) for one in listed(value)]
+
+
+def sentences(value: Any) -> list[str]:
+    """Texts, not more of them than anybody would read."""
+    return at_most(texts(value), MAX_SENTENCES)  # type: ignore[no-any-return]
 
 
 def listed(value: Any) -> list[Any]:

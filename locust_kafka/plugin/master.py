@@ -63,6 +63,7 @@ class MasterSide:
         self._finished: set[str] = set()
         self._heard_s: dict[str, float] = {}
         self._unreadable: set[str] = set()
+        self._refused: set[str] = set()
         self._failed, self._allow_lost, self._warm_ns = False, False, WARM_NS
         self._cut_s = self._looked_s = 0.0
         self._changed, self._run_finished = Event(), Event()
@@ -244,7 +245,9 @@ class MasterSide:
             try:
                 message = kind.from_wire(msg.data)
             except m.BadMessage as bad:
-                logger.warning("a message of worker %s is passed over: %s", msg.node_id, str(bad)[: m.MAX_WORDS])
+                if msg.node_id not in self._refused:  # once: a worker must not fill the log
+                    self._refused.add(msg.node_id)
+                    logger.warning("a message of worker %r is passed over: %s", msg.node_id, str(bad)[: m.MAX_WORDS])
                 return
             if message.run == self.run_id:
                 self._heard_s[msg.node_id] = time.monotonic()

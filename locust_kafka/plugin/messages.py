@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from locust_kafka.core import wire
+from locust_kafka.core.bounds import bounded
 from locust_kafka.core.schedule import MAX_RATE, MAX_SECONDS, Stage
 
 VERSION = 1
@@ -45,7 +46,13 @@ class Message:
         """
         if not isinstance(data, Mapping) or data.get("version") != VERSION:
             raise BadMessage(f"{cls.type}: not of version {VERSION}")
-        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        known = {}
+        for field in fields(cls):
+            try:
+                if field.name in data:
+                    known[field.name] = bounded(data[field.name])
+            except (TypeError, ValueError) as error:
+                raise BadMessage(f"{cls.type}: {field.name} is {error}") from None
         try:
             return cls(**known)
         except (TypeError, ValueError) as error:

@@ -381,7 +381,7 @@ def test_another_versions_messages_are_refused_in_a_sentence(master: Master, cap
     """A worker with another version of the plugin is named, in the log and in the results, and never counted."""
     master.runner.join("old", Guest=1)
     master.finished("old", [("a", Outcome.MATCHED)], version=m.VERSION + 1)
-    assert "a message of worker old is passed over: kafka_finished: not of version 1" in caplog.text
+    assert "a message of worker 'old' is passed over: kafka_finished: not of version 1" in caplog.text
     master.report("old", [("a", Outcome.MATCHED)], version=m.VERSION + 1)
     found = master.conclude()
     assert not found.total.registered

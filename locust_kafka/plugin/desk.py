@@ -26,6 +26,7 @@ from locust_kafka.run.run import Run
 from locust_kafka.run.spec import State
 from locust_kafka.web.form import guard_form
 from locust_kafka.web.live import MAX_NAMES
+from locust_kafka.web.origin import refuse_cross_site
 from locust_kafka.web.routes import add_page
 from locust_kafka.web.tab import add_tab
 
@@ -63,6 +64,7 @@ class Desk:
         """Why the start form was refused last; "" when a run has begun since."""
         if environment.web_ui is not None and hasattr(environment.web_ui, "app"):
             classes = environment.user_classes
+            refuse_cross_site(environment.web_ui)
             add_page(environment.web_ui, self._snapshot)
             guard_form(environment.web_ui, self._refused)
             add_tab(environment.web_ui, self._looked_at, needs_host=len(kafka_users(classes)) < len(classes))

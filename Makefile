@@ -6,7 +6,7 @@ SECONDS ?= 60
 INPUTS ?= 1000000
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint bench soak memory accuracy batching scaling lock clean
+.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint audit bench soak memory accuracy batching scaling lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
@@ -59,6 +59,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Known vulnerabilities in what is installed; a package that could not be looked up is no pass, but a failure.
+audit: $(INSTALLED)
+	for lock in requirements.lock docker/waiter.lock docker/locust-kafka.lock; do \
+		$(BIN)/uv tool run --quiet pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || exit; \
+	done
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.waiter

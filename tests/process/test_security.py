@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from tests.process.token_functions import SAID
@@ -45,6 +48,8 @@ class Outcome(NamedTuple):
     service_code: int
     service: str
     folder: Path
+    visible: str = ""
+    """What anybody on the machine can see of their processes and of all that these have started."""
 
 
 def sasl_ssl(kafka: SecuredKafka) -> dict[str, str]:
@@ -159,7 +164,18 @@ def exchange(kafka: SecuredKafka, name: str, case: Case, folder: Path) -> Outcom
         options = [*LOAD, "-t", "6s", *ours, "--kafka-report", str(folder / "report"), "--kafka-group", topics[0]]
         progress = str(folder / "progress")
         with locust(bootstrap, topics, case.locustfile, *options, *case.options, PROGRESS=progress) as run:
-            return Outcome(run.wait(), run.output, 0, service.output, folder)
+            run.await_line("the lag of consumer group")
+            seen = visible(run.pid) + visible(service.pid) + visible(os.getpid())
+            return Outcome(run.wait(), run.output, 0, service.output, folder, seen)
+
+
+def visible(pid: int) -> str:
+    """Command lines and environments of what a process has started, and its own command line."""
+    process, shown = psutil.Process(pid), []
+    for one in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            shown += [*one.cmdline(), *(f"{name}={value}" for name, value in one.environ().items())]
+    return "\n".join([*process.cmdline(), *shown])
 
 
 def refuse(kafka: SecuredKafka, name: str, case: Case, folder: Path) -> Outcome:
@@ -204,6 +220,9 @@ def test_the_right_credentials_exchange_records(
     assert "cannot be looked at" not in found.run
     written = "".join(path.read_text() for path in (found.folder / "report").iterdir())
     assert_no_secret(kafka, found.run + found.service + written)
+    assert "locust_kafka.kafka.lag" in found.visible
+    assert "kafka.Kafka" in found.visible
+    assert_no_secret(kafka, found.visible)
 
 
 @pytest.mark.parametrize("name", WRONG_ONES)

@@ -57,13 +57,10 @@ class MasterSide:
         self._kafka_classes: frozenset[str] = frozenset()
         self._stages: tuple[Stage, ...] | None = None
         self._plan: Plan | None = None
-        self._shares: dict[str, float] = {}
         self._opened: set[str] = set()
         self._results: dict[str, RunResults | None] = {}
-        self._finished: set[str] = set()
-        self._heard_s: dict[str, float] = {}
-        self._unreadable: set[str] = set()
-        self._refused: set[str] = set()
+        self._finished, self._unreadable, self._refused = set[str](), set[str](), set[str]()
+        self._shares, self._heard_s = dict[str, float](), dict[str, float]()
         self._failed, self._allow_lost, self._warm_ns = False, False, WARM_NS
         self._cut_s = self._looked_s = 0.0
         self._changed, self._run_finished = Event(), Event()

@@ -87,7 +87,7 @@ def test_the_documents_know_every_option() -> None:
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
     """A relative link names a file of the repository; the heading after # is one of that file's."""
-    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for document in (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))):
         for target, heading in re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", document.read_text()):
             path = document.parent / target
             assert path.exists(), (document.name, target)

@@ -87,9 +87,9 @@ CASES = {
     "token endpoint refuses": Case(
         "oauth", lambda kafka: kafka.oidc(secret=WRONG), "the token endpoint refused the client"
     ),
-    "a function's tokens": Case("oauth", by_function, function="from_endpoint", options=("--processes", "2")),
+    "a function's tokens": Case("oauth", by_function, function="from_endpoint", options=("--processes", "2", "-t", "14s")),
     "a function that takes long": Case(
-        "oauth", by_function, function="renewed_while_users_go_on", options=("-t", "9s"),
+        "oauth", by_function, function="renewed_while_users_go_on", options=("-t", "12s"),
         locustfile="tests/process/locustfiles/progress.py",
     ),
     "a function's token is refused": Case("oauth", by_function, "refused the token", "refused"),

@@ -65,6 +65,11 @@ def by_function(kafka: SecuredKafka) -> dict[str, str]:
 
 
 CASES = {
+    "a function's tokens": Case("oauth", by_function, function="from_endpoint", options=("--processes", "2", "-t", "14s")),
+    "a function that takes long": Case(
+        "oauth", by_function, function="renewed_while_users_go_on", options=("-t", "12s"),
+        locustfile="tests/process/locustfiles/progress.py",
+    ),
     "PLAIN": Case("sasl", lambda kafka: kafka.credentials()),
     "SCRAM over TLS": Case("sasl_ssl", sasl_ssl),
     "OAUTHBEARER": Case("oauth", lambda kafka: kafka.oidc()),
@@ -86,11 +91,6 @@ CASES = {
     ),
     "token endpoint refuses": Case(
         "oauth", lambda kafka: kafka.oidc(secret=WRONG), "the token endpoint refused the client"
-    ),
-    "a function's tokens": Case("oauth", by_function, function="from_endpoint", options=("--processes", "2", "-t", "14s")),
-    "a function that takes long": Case(
-        "oauth", by_function, function="renewed_while_users_go_on", options=("-t", "12s"),
-        locustfile="tests/process/locustfiles/progress.py",
     ),
     "a function's token is refused": Case("oauth", by_function, "refused the token", "refused"),
     "a function fails": Case(
@@ -124,15 +124,31 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(kafka: SecuredKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Outcome]]]:
-    """Some cases at once: most of their time they wait."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {
-            name: pool.submit(
-                exchange if name in RIGHT else refuse, kafka, name, case, tmp_path_factory.mktemp("security")
-            )
-            for name, case in CASES.items()
-        }
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Some at once, the longest first: most of their time they wait."""
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    kafka: SecuredKafka, pool: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Future[Outcome]]:
+    return {
+        name: pool.submit(exchange if name in RIGHT else refuse, kafka, name, case, tmp_path_factory.mktemp("security"))
+        for name, case in CASES.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def looks(
+    kafka: SecuredKafka, pool: ThreadPoolExecutor, outcomes: object, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], Future[tuple[int, str]]]:
+    return {
+        (name, function): pool.submit(command, kafka, name, function, tmp_path_factory.mktemp("security"))
+        for name in COMMANDS
+        for function in ("from_endpoint", "fails")
+    }
 
 
 def settings_file(folder: Path, settings: Mapping[str, str]) -> str:
@@ -210,7 +226,7 @@ def assert_no_secret(kafka: SecuredKafka, output: str) -> None:
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_right_credentials_exchange_records(
-    kafka: SecuredKafka, outcomes: dict[str, Future[Outcome]], name: str
+    kafka: SecuredKafka, outcomes: dict[str, Future[Outcome]], looks: object, name: str
 ) -> None:
     """Both programs and the lag's reader with one file of client settings: all is answered, and no secret is shown."""
     found = outcomes[name].result()
@@ -243,11 +259,12 @@ def test_a_function_is_waited_for_by_no_user(outcomes: dict[str, Future[Outcome]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_commands_log_in_as_a_run_does(kafka: SecuredKafka, name: str, tmp_path: Path) -> None:
+def test_the_commands_log_in_as_a_run_does(
+    kafka: SecuredKafka, looks: dict[tuple[str, str], Future[tuple[int, str]]], name: str
+) -> None:
     """Doctor, watch and lag by a function's tokens: each does its work; a function that fails is a sentence, code 3."""
-    with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(command, kafka, name, one, tmp_path) for one in ("from_endpoint", "fails")]
-        (code, output), (failed_code, failed_output) = (one.result() for one in both)
+    code, output = looks[name, "from_endpoint"].result()
+    failed_code, failed_output = looks[name, "fails"].result()
     assert code == 0, output
     assert "cannot be looked at" not in output
     assert failed_code == 3, failed_output

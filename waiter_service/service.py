@@ -161,6 +161,12 @@ class Service:
             if now != answered or self._requests.depth:
                 _logger.info("%s; %.0f replies/s", self.status(), (now - answered) / s.report_every_s)
             answered = now
+            self._say_token_failure()
+
+    def _say_token_failure(self) -> None:
+        tokens = self._settings.clients.tokens
+        if tokens is not None and tokens.failure:
+            _logger.warning("%s; the last token is used until it expires", tokens.failure)
 
     def status(self) -> str:
         """One line: depths, time held back, and every counter."""

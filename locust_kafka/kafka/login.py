@@ -69,6 +69,12 @@ def await_token(settings: Settings) -> None:
             raise NotReady(mask(str(error), settings.config)) from None
 
 
+def renewal_failure(settings: Settings) -> str:
+    """Why the latest attempt to renew the token failed, in a sentence; "" when it did not."""
+    source = _source(settings)
+    return "" if source is None else mask(source.failure, settings.config)
+
+
 def unconnected(config: dict[str, Any]) -> dict[str, Any]:
     """For a client that is only made to see whether librdkafka takes its settings: it waits for no token."""
     return {name: value for name, value in config.items() if name != "oauth_cb"}

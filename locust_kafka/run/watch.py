@@ -19,6 +19,7 @@ from locust_kafka.kafka.cluster import Cluster, ClusterView
 from locust_kafka.kafka.config import consumer_config
 from locust_kafka.kafka.consumer import Partition
 from locust_kafka.kafka.groups import describe_groups
+from locust_kafka.kafka.login import renewal_failure
 from locust_kafka.run.readiness import Connection
 from locust_kafka.settings import Settings
 
@@ -53,6 +54,7 @@ class ClusterWatch:
         self._missing: set[str] = set()
         self._silence_said = False
         self._leaders: dict[Partition, int] = {}
+        self._token_failure = ""
         self._committed: Cluster | None = None
         self._opened_ns = perf_counter_ns()
         self._see(connection.view)
@@ -99,6 +101,14 @@ class ClusterWatch:
         if not self._engine.disconnected_since_ns:
             self._look()
         self._check_silence()
+        self._check_token()
+
+    def _check_token(self) -> None:
+        """A renewal that fails hurts nobody until the token expires: say it before."""
+        failure = renewal_failure(self._settings)
+        if failure and failure != self._token_failure:
+            logger.warning("%s; the last token is used until it expires", failure)
+        self._token_failure = failure
 
     def _check_connection(self) -> None:
         self._engine.set_connected(self._consumer.has_broker())

@@ -17,7 +17,7 @@ import pytest
 from tests.process.token_functions import SAID
 from tests.secured import ADMIN_PASSWORD, PASSWORD, SecuredKafka
 from tests.support import NO_BROKER, Process, Waiter, assert_balanced, assert_well_behaved, locust
-from tests.tokens import CLIENT_SECRET
+from tests.tokens import CLIENT_ID, CLIENT_SECRET
 
 LOAD = ["--headless", "--only-summary", "-u", "2", "-r", "2", "--kafka-settle", "0.2"]
 WRONG = "wr0ng-s3cret"
@@ -56,6 +56,17 @@ def sasl_ssl(kafka: SecuredKafka) -> dict[str, str]:
     return {**kafka.credentials(mechanism="SCRAM-SHA-256"), **kafka.tls(), "security.protocol": "SASL_SSL"}
 
 
+def of_java(kafka: SecuredKafka) -> dict[str, str]:
+    oauth = "org.apache.kafka.common.security.oauthbearer.OAuthBearer"
+    return {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.login.callback.handler.class": f"{oauth}LoginCallbackHandler",
+        "sasl.oauthbearer.token.endpoint.url": kafka.token_endpoint.url,
+        "sasl.jaas.config": f'{oauth}LoginModule required clientId="{CLIENT_ID}" clientSecret="{CLIENT_SECRET}";',
+    }
+
+
 def by_function(kafka: SecuredKafka) -> dict[str, str]:
     return {
         "security.protocol": "SASL_PLAINTEXT",
@@ -72,7 +83,7 @@ CASES = {
     ),
     "PLAIN": Case("sasl", lambda kafka: kafka.credentials()),
     "SCRAM over TLS": Case("sasl_ssl", sasl_ssl),
-    "OAUTHBEARER": Case("oauth", lambda kafka: kafka.oidc()),
+    "OAUTHBEARER, a Java client's file": Case("oauth", of_java),
     "TLS": Case("ssl", lambda kafka: kafka.tls()),
     "mTLS": Case("mtls", lambda kafka: kafka.tls(client_certificate=True)),
     "wrong password": Case("sasl", lambda kafka: kafka.credentials(password=WRONG), "refused the credentials"),
@@ -158,7 +169,7 @@ def settings_file(folder: Path, settings: Mapping[str, str]) -> str:
 
 
 def topics_of(kafka: SecuredKafka, name: str) -> tuple[str, str]:
-    word = name.replace(" ", "-").replace("'", "")
+    word = name.replace(" ", "-").replace("'", "").replace(",", "")
     kafka.create_topics(f"{word}-asked", f"{word}-answered")
     return f"{word}-asked", f"{word}-answered"
 

@@ -127,6 +127,9 @@ def test_a_strimzi_file_works_as_it_is() -> None:
      {"sasl.oauthbearer.token.endpoint.url": "https://idp/token", "sasl.oauthbearer.method": "oidc",
       "sasl.oauthbearer.client.id": "me", "sasl.oauthbearer.client.secret": "s;=t", "sasl.oauthbearer.scope": "a b",
       "sasl.oauthbearer.extensions": "logicalCluster=lkc-1,identityPoolId=pool-2"}),
+    ("sasl.oauthbearer.jwt.retriever.class=org.apache.kafka.common.security.oauthbearer.ClientCredentialsJwtRetriever\n"
+     "sasl.oauthbearer.client.credentials.client.id=me\nsasl.oauthbearer.client.credentials.client.secret=s",
+     {"sasl.oauthbearer.method": "oidc", "sasl.oauthbearer.client.id": "me", "sasl.oauthbearer.client.secret": "s"}),
     ("ssl.truststore.certificates=-----BEGIN\\nx\\n", {"ssl.ca.pem": "-----BEGIN\nx\n"}),
     ("ssl.keystore.key=k\nssl.keystore.certificate.chain=c", {"ssl.key.pem": "k", "ssl.certificate.pem": "c"}),
     ("ssl.keystore.type=PEM\nssl.keystore.location=a\nssl.keystore.password=x",
@@ -182,6 +185,7 @@ def test_names_and_values_are_translated(text: str, values: dict[str, str]) -> N
     ("ssl.keystore.location=/a/b.jks", "keytool -importkeystore -srckeystore KEYSTORE"),
     ("buffer.memory=lots", "buffer.memory is refused: it must be a whole number of bytes"),
     ("sasl.login.callback.handler.class=my.Own", "sasl.oauthbearer.method=oidc"),
+    ("sasl.oauthbearer.jwt.retriever.class=my.Own", "--kafka-oauth-callback (of the waiter: --oauth-callback)"),
     ("sasl.jaas.config=PlainLoginModule required username=a password", "sasl.jaas.config is refused: it cannot be read"),
     ("sasl.jaas.config=x.PlainLoginModule required username=a;", "its module needs the option password"),
     ("sasl.jaas.config=com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true;", "sasl.kerberos.keytab"),

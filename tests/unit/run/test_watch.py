@@ -328,3 +328,14 @@ def test_whoever_got_no_request_owes_no_reply(watched: Watched, caplog: pytest.L
     watched.now_ns += SILENT_NS + S
     watched.watch._check_silence()
     assert "no service has answered" not in caplog.text
+
+
+def test_a_token_that_cannot_be_renewed_is_said_once(
+    watched: Watched, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the last one is still good: each failure once, another one again, and nothing while all is well."""
+    for failure in ("", "no token", "no token", "", "no token", "another reason"):
+        monkeypatch.setattr(watch_module, "renewal_failure", lambda _settings, said=failure: said)
+        watched.watch._check_token()
+    ending = "; the last token is used until it expires"
+    assert said(caplog) == [words + ending for words in ("no token", "no token", "another reason")]

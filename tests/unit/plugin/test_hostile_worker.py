@@ -167,6 +167,17 @@ def test_what_is_too_deep_or_too_much_is_refused(value: Any, words: str) -> None
         m.Finished.from_wire({**m.Finished(RUN, None).to_wire(), "results": {"names": value}})
 
 
+def test_no_name_opens_a_way_round_the_bounds() -> None:
+    """A row may be called as a latency series' fields are: what stands in it is looked at all the same."""
+    entry = RESULTS["names"]["a"]
+    for place in (("books", "requests", "registered"), ("rejected",)):
+        huge = with_one_changed(entry, place, 10**400)
+        names = {"count": entry, "sum_ns": entry, "min_ns": entry, "max_ns": entry, "buckets": huge}
+        wire = {**m.Finished(RUN, None).to_wire(), "results": RESULTS | {"names": names}}
+        with pytest.raises((m.BadMessage, ValueError), match="2 to the 63rd"):
+            RunResults.from_wire(m.Finished.from_wire(wire).results or {})
+
+
 def test_ten_thousand_names_are_refused_and_long_ones_cut() -> None:
     """A worker of ours sends no more than a thousand names, and none of a megabyte."""
     entry = RESULTS["names"][next(iter(RESULTS["names"]))]

@@ -295,8 +295,6 @@ def _port(given: Given) -> int | None:
 def _trace_url(given: Given) -> str:
     template = _printable(given)
     if template and not (template.startswith(("http://", "https://")) and "{trace_id}" in template):
-        raise SettingsError(
-            f"{given.source} {template!r} is refused: give a URL with {{trace_id}} in it, "
-            "as in http://localhost:16686/trace/{trace_id}"
-        )
+        example = "http://localhost:16686/trace/{trace_id}"
+        raise SettingsError(f"{given.source} {template!r} is refused: give a URL with {{trace_id}} in it, as {example}")
     return template

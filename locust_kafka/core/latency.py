@@ -18,8 +18,8 @@ from locust_kafka.core.bounds import MAX_ITEMS, at_most
 
 PERCENTILES = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 """Names and per mille."""
-
-
+MAX_US = 10**11
+"""More than a day: no other process can have seen more."""
 BITS = 11
 """Significant bits of a bucket, which make 3 digits."""
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from locust_kafka.core import wire
-from locust_kafka.core.bounds import MAX_SENTENCES, at_most
 from locust_kafka.core.books import Books, Equation, equations
+from locust_kafka.core.bounds import MAX_SENTENCES, at_most
 from locust_kafka.core.events import Disturbance, Event, Events
 from locust_kafka.core.examples import Example, Examples
 from locust_kafka.core.group import GroupResults

@@ -88,7 +88,8 @@ def mask(text: str, values: Mapping[str, str]) -> str:
         lines = [line for line in value.splitlines() if len(line) >= 16] if "\n" in value else []
         for plain in (value, value.strip() or value, *lines):
             raw = plain.encode("utf-8", "surrogatepass")
-            secrets |= {plain, repr(plain)[1:-1], json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
+            secrets |= {plain, repr(plain)[1:-1], ascii(plain)[1:-1]}
+            secrets |= {json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
             secrets |= {
                 repr(raw)[2:-1],
                 quote(raw),

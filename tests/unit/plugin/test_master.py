@@ -148,12 +148,12 @@ class Theatre:
 
     def _speak(self, worker: str, deed: str, fates: list[Fate] | None) -> None:
         master = self.master
+        if deed == "report" and worker in self.finished:
+            master.report(worker, fates or [])  # after the last word: it is not looked at
+            return
         self.heard_s[worker] = master.clock.now_s
         if deed == "report":
-            if worker in self.finished:
-                del self.heard_s[worker]  # a report after the last word is not looked at
-            else:
-                self.last[worker] = fates
+            self.last[worker] = fates
             master.report(worker, fates or [])
         elif deed in ("finished", "finished twice", "never had this run"):
             for _ in range(1 + (deed == "finished twice")):

@@ -129,7 +129,7 @@ class RunResults:
     def happened(self) -> list[Event]:
         """All that is known to have happened: to the run, to its process, and to the service's group."""
         still = [
-            Event(stall.at_ns / 1e9, f"this process stood still for {stall.length_ns / 1e9:.1f} s")
+            Event(stall.at_ns / 1e9, f"the tester stood still for {stall.length_ns / 1e9:.1f} s")
             for stall in standstills(self.health)
         ]
         return sorted([*self.events.all(), *still, *(self.group.events if self.group is not None else [])])

@@ -103,7 +103,7 @@ def prove(
     _compare_with_summary(proof, log, ended, summary)
     _compare_requests(proof, ended, requests)
     _compare_replies(proof, log, ended, replies)
-    _look_for_invented_timeouts(proof, ended, replies, timeout_s)
+    _find_invented_timeouts(proof, ended, replies, timeout_s)
     proof.unanswered = len({record.trace_id for record in requests} - {record.trace_id for record in replies})
     proof.recovered_s, proof.longest_gap_s = _recovery(ended.values(), fault_ms)
     return proof
@@ -163,7 +163,7 @@ def _compare_replies(
         proof.findings.append(f"{len(odd)} duplicates of requests that have no first reply, such as {odd[0]}")
 
 
-def _look_for_invented_timeouts(
+def _find_invented_timeouts(
     proof: Proof, ended: dict[str, dict[str, str]], replies: list[Record], timeout_s: float
 ) -> None:
     first: defaultdict[str, int] = defaultdict(lambda: 1 << 62)

@@ -104,7 +104,7 @@ def test_payloads_by_schema_from_end_to_end(
     run_all: Callable[[str], tuple[int, str, str]], registry: Registry, tmp_path: Path
 ) -> None:
     """The example and both other formats: all are matched and read, schemas are registered once, mistakes are sentences."""
-    code, output, suffix = run_all("locustfiles/avro.py,tests/process/locustfiles/schemas.py")
+    code, output, suffix = run_all("docs/examples/avro.py,tests/process/locustfiles/schemas.py")
     assert code == 1, output  # rows failed, as they should
     assert_well_behaved(output)
     requests = assert_balanced(tmp_path / "report" / "summary.json", at_least=100)
@@ -140,4 +140,4 @@ def test_payloads_by_schema_from_end_to_end(
 def test_the_documentation_shows_the_example() -> None:
     """What docs/payloads.md shows is the file that is run here."""
     (shown,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/payloads.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert (ROOT / "locustfiles/avro.py").read_text().endswith(f"\n{shown}")
+    assert (ROOT / "docs/examples/avro.py").read_text().endswith(f"\n{shown}")

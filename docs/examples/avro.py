@@ -1,6 +1,6 @@
 """Avro with a schema registry: the request's value is a dict, and so is the reply's (docs/payloads.md).
 
-REGISTRY_URL=http://localhost:8081 locust -f locustfiles/avro.py --headless -u 50 -t 30s
+REGISTRY_URL=http://localhost:8081 locust -f docs/examples/avro.py --headless -u 50 -t 30s
 """
 
 import os

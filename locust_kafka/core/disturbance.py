@@ -41,8 +41,7 @@ def find_disturbances(rows: Sequence[Row], events: Iterable[Event] = ()) -> list
         rows: its history.
         events: what is known to have happened.
     """
-    began = next((index for index, row in enumerate(rows) if row.matched), len(rows))
-    rows = rows[began:]  # a service that has not answered yet is no disturbance of what was
+    rows = _under_load(rows)
     if len(rows) < MIN_ROWS:
         return []
     disturbed = _judge_of(rows)
@@ -58,6 +57,12 @@ def find_disturbances(rows: Sequence[Row], events: Iterable[Event] = ()) -> list
     found = [_described(group, rows, known) for group in groups]
     longest = sorted(found, key=lambda one: -one.length_s)[:MAX_DISTURBANCES]
     return sorted(longest, key=lambda one: one.from_s)
+
+
+def _under_load(rows: Sequence[Row]) -> list[Row]:
+    """Without the begin, until the first second with a reply has passed, and without what is drained after the load."""
+    began = next((index for index, row in enumerate(rows) if row.matched), len(rows))
+    return [row for row in rows[began + 1 :] if row.users]
 
 
 def _judge_of(rows: Sequence[Row]) -> Callable[[Row], bool]:

@@ -17,7 +17,7 @@ BEGIN_S = 1_000
 
 def row(at: int, *, p95_ms: float | None = 10.0, matched: int = 100, pending: int = 0, **counts: int) -> Row:
     """A good second, unless said otherwise."""
-    values = dict.fromkeys(Row._fields, 0) | {"at_s": BEGIN_S + at, "length_s": 1.0, "registered": 100}
+    values = dict.fromkeys(Row._fields, 0) | {"at_s": BEGIN_S + at, "length_s": 1.0, "registered": 100, "users": 2}
     return Row(**{**values, "p50_ms": p95_ms, "p95_ms": p95_ms, "p99_ms": p95_ms, "matched": matched, "pending": pending, **counts})  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def test_windows_are_apart_in_order_and_hold_every_disturbed_second(pattern: lis
     found = find_disturbances(rows)
     assert len(found) <= MAX_DISTURBANCES
     assert all(one.to_s < two.from_s for one, two in itertools.pairwise(found))
+    pattern, rows = pattern[1:], rows[1:]  # the first second belongs to the start
     if len(pattern) >= MIN_ROWS and sum(pattern) * 2 < len(pattern) and len(found) < MAX_DISTURBANCES:
         covered = {at for one in found for at in range(round(one.from_s) + 1, round(one.to_s) + 1)}
         assert {one.at_s for one, slow in zip(rows, pattern, strict=True) if slow} <= covered
@@ -76,6 +77,15 @@ def test_a_long_silence_is_one_window(silent: int) -> None:
     (found,) = find_disturbances(rows)
     assert found.words == f"no reply for {silent} s"
     assert found.from_s == BEGIN_S + 19
+
+
+@given(st.lists(KINDS, min_size=1, max_size=3), st.integers(10, 40))
+def test_begin_and_drain_disturb_nothing(kinds: list[dict[str, object]], count: int) -> None:
+    """A service that has not answered yet, the first second with replies, and what ends after the load: none of them."""
+    before = [row(at, **SILENT) for at in range(3)]  # type: ignore[arg-type]
+    load = [row(3, p95_ms=500.0), *(row(at) for at in range(4, count))]
+    drain = [row(count + at, users=0, **kind) for at, kind in enumerate(kinds)]  # type: ignore[arg-type]
+    assert find_disturbances([*before, *load, *drain]) == []
 
 
 def test_the_words_give_the_figures() -> None:

@@ -9,6 +9,7 @@ from locust_kafka.core.schedule import CONSTANT
 FAIL, SHOW = "fail", "show"
 ON, OFF = "on", "off"
 AUTO = "auto"
+SYNCHRONOUS, JAVA, LIBRDKAFKA = "synchronous", "java", "librdkafka"
 DEFAULT_BOOTSTRAP = "localhost:9092"
 OAUTH_CALLBACK = "--kafka-oauth-callback"
 
@@ -73,6 +74,8 @@ OPTIONS = (
     Option("allow-lost", OFF, "on|off", "whether a run is valid although a worker died; its requests are LOST",
            for_workers=False),
     Option("group", AUTO, "GROUP", "the service's consumer group, whose lag is watched; auto: the only one; or off"),
+    Option("producer-like", SYNCHRONOUS, "CLIENT",
+           "send as this client does by default: synchronous, java or librdkafka"),
     Option("match", "traceparent", "RULE", "how a reply names its request: traceparent, key or header:NAME"),
     Option("reply-to-header", "reply-to", "NAME", "header that names the reply topic; kafka_replyTopic for Spring"),
     Option("error-header", "", "NAME", "a reply with this header is a failed row; the waiter's is called error"),

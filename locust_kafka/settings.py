@@ -18,7 +18,7 @@ from locust_kafka.core.history import Row
 from locust_kafka.core.schedule import CONSTANT, POISSON, Stage, parse_rate
 from locust_kafka.errors import SettingsError
 from locust_kafka.gates import read_baseline, read_checks, read_share
-from locust_kafka.options import DEFAULT_BOOTSTRAP, FAIL, OFF, ON, OPTIONS, SHOW
+from locust_kafka.options import DEFAULT_BOOTSTRAP, FAIL, JAVA, LIBRDKAFKA, OFF, ON, OPTIONS, SHOW, SYNCHRONOUS
 from locust_kafka.paths import writable_file, writable_folder
 
 MAX_TIMEOUT_S = 3600.0
@@ -58,6 +58,7 @@ class Settings:
     allow_lost: bool
     group: str
     """Whose lag is watched: a name, AUTO or OFF."""
+    producer_like: str
     match: str
     reply_to_header: str
     error_header: str
@@ -130,6 +131,7 @@ def parse(
         tuning=_one_of(get("kafka_tuning"), ON, OFF) == ON,
         allow_lost=_one_of(get("kafka_allow_lost"), ON, OFF) == ON,
         group=_group(get("kafka_group")),
+        producer_like=_one_of(get("kafka_producer_like"), SYNCHRONOUS, JAVA, LIBRDKAFKA),
         match=_match(get("kafka_match")),
         reply_to_header=header_name(*get("kafka_reply_to_header")),
         error_header=text(get("kafka_error_header")) and header_name(*get("kafka_error_header")),
@@ -212,9 +214,9 @@ def one_of(value: Any, what: str, *words: str) -> str:
     Raises:
         SettingsError: it is none of them.
     """
-    if value not in words:
-        raise SettingsError(f"{what} {value!r} is unknown: use {' or '.join(words)}")
-    return str(value)
+    if value in words:
+        return str(value)
+    raise SettingsError(f"{what} {value!r} is unknown: use {' or '.join(words)}")
 
 
 def same_cluster(one: str, other: str) -> bool:
@@ -271,11 +273,10 @@ def _group(given: Given) -> str:
 
 
 def _match(given: Given) -> str:
-    rule = text(given)
-    if rule not in ("traceparent", "key") and not re.fullmatch(r"header:.+", rule):
-        raise SettingsError(f"{given.source} {rule!r} is unknown: use traceparent, key or header:NAME")
-    kind, colon, name = rule.partition(":")
-    return f"{kind}:{header_name(name, given.source)}" if colon else rule
+    kind, colon, name = text(given).partition(":")
+    if (kind, bool(colon)) not in (("traceparent", False), ("key", False), ("header", bool(name))):
+        raise SettingsError(f"{given.source} {text(given)!r} is unknown: use traceparent, key or header:NAME")
+    return f"{kind}:{header_name(name, given.source)}" if colon else kind
 
 
 def _callback(given: Given) -> str:
@@ -286,8 +287,7 @@ def _callback(given: Given) -> str:
 
 
 def _port(given: Given) -> int | None:
-    port = text(given)
-    if port and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
+    if (port := text(given)) and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise SettingsError(f"{given.source} {port!r} is refused: give a port from 1 to 65535")
     return int(port) if port else None
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from locust_kafka.kafka.login import login_config
+from locust_kafka.kafka.presets import PRESETS
 from locust_kafka.settings import Settings
 
 MIN_MESSAGE_TIMEOUT_S = 1.0
@@ -18,8 +19,7 @@ _ALL_REPLICAS = (None, "all", "-1")
 def producer_config(settings: Settings, *, shared: bool, longest_timeout_s: float) -> dict[str, Any]:
     """For a request producer.
 
-    `max.in.flight=1` with `linger.ms=0`: records gather while the last request is under way, as in the Java client:
-    no delay when idle, full batches when busy.  `enable.idempotence`: the generator must make no duplicates itself.
+    It sends as a client does by default (`presets`); the user's own settings go before that.
     `message.timeout.ms` lies a second before the longest reply timeout (librdkafka looks once a second): otherwise
     nothing would ever be UNDELIVERED; before a shorter one it would say so of records that still may arrive.
 
@@ -28,11 +28,12 @@ def producer_config(settings: Settings, *, shared: bool, longest_timeout_s: floa
         shared: whether all users of the process send with it.
         longest_timeout_s: the longest reply timeout of the requests it will send.
     """
-    users = login_config(settings, "producer")
+    users, preset = login_config(settings, "producer"), PRESETS[settings.producer_like]
+    idempotent, in_flight = not_idempotent(settings) == "", int(preset["max.in.flight"])
     return {
-        "enable.idempotence": gives_up_idempotence(users) == "",
-        "linger.ms": 0,
-        "max.in.flight": 1,
+        **preset,
+        "enable.idempotence": idempotent,
+        "max.in.flight": min(in_flight, MAX_IDEMPOTENT_IN_FLIGHT) if idempotent else in_flight,
         "message.timeout.ms": int(max(MIN_MESSAGE_TIMEOUT_S, longest_timeout_s - 1) * 1000),
         "queue.buffering.max.messages": 1_000_000 if shared else 10_000,
         "socket.nagle.disable": True,
@@ -46,6 +47,19 @@ def producer_config(settings: Settings, *, shared: bool, longest_timeout_s: floa
 def has_own_message_timeout(settings: Settings) -> bool:
     """Whether the user has set how long a record may wait for its delivery: then we leave it alone."""
     return "message.timeout.ms" in settings.client_config("producer")
+
+
+def not_idempotent(settings: Settings) -> str:
+    """Why the producer is not idempotent, as who decides it is known to the user; "" when it is.
+
+    The generator must make no duplicates itself: without idempotence it may, after an error.
+    """
+    users = settings.client_config("producer")
+    asked = str(users.get("enable.idempotence", "")).lower()
+    if asked:
+        return f"enable.idempotence={asked}" if asked in ("false", "0") else ""
+    preset = "" if PRESETS[settings.producer_like]["enable.idempotence"] else settings.producer_like
+    return gives_up_idempotence(users) or (preset and f"--kafka-producer-like {preset}")
 
 
 def gives_up_idempotence(config: dict[str, Any]) -> str:

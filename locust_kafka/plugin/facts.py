@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import libversion
 
+from locust_kafka.kafka.presets import in_words
 from locust_kafka.kafka.properties import is_secret, mask
 from locust_kafka.options import OPTIONS
 from locust_kafka.plugin.options import given_options
@@ -34,6 +35,7 @@ def at_start(settings: Settings, options: Mapping[str, Any]) -> dict[str, str]:
         "users": str(options.get("num_users") or ""),
         "run time": str(options.get("run_time") or ""),
     }
+    found["producers"] = in_words(settings.producer_like)
     for option in OPTIONS:
         if option.dest in given and option.dest not in ("kafka_bootstrap", "kafka_request_topic", "kafka_reply_topic"):
             found[option.flag] = mask(str(given[option.dest].value), settings.config)

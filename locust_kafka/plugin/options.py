@@ -15,7 +15,7 @@ from locust.env import Environment
 
 from locust_kafka.errors import SettingsError
 from locust_kafka.gates import SEPARATOR
-from locust_kafka.kafka.config import gives_up_idempotence
+from locust_kafka.kafka.config import not_idempotent
 from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
 from locust_kafka.options import OPTIONS, Option
 from locust_kafka.plugin.classes import KafkaAttributes, passed_over
@@ -175,7 +175,7 @@ def say_notes(options: Mapping[str, Any], settings: Settings, classes: Iterable[
         logger.info("%s", note)
     for sentence in passed_over(given, classes):
         logger.warning("%s", sentence)
-    if setting := gives_up_idempotence(settings.client_config("producer")):
+    if setting := not_idempotent(settings):
         logger.info("enable.idempotence is off, because of %s: the generator may make duplicates itself", setting)
 
 

@@ -130,10 +130,11 @@ def test_a_gzipped_exchange_log_and_a_warm_up(
 
 @pytest.mark.parametrize("locustfile", ["closed", "open"])
 def test_the_examples_run(broker: str, topics: tuple[str, str], waiter: Waiter, locustfile: str) -> None:
-    """Each file in locustfiles/ works as its docstring says; the open one keeps its rate."""
+    """Each file in locustfiles/ works as its docstring says, also when it sends as another client; the rate is kept."""
     waiter.start()
     options = ["--headless", "-u", "5", "-t", "4s", "--kafka-settle", "0.2"]
     options += ["--kafka-rate", "50"] if locustfile == "open" else []
+    options += ["--kafka-producer-like", "librdkafka" if locustfile == "open" else "java"]
     with locust(broker, topics, f"locustfiles/{locustfile}.py", *options) as run:
         assert run.wait() == 0, run.output
     assert_well_behaved(run.output)

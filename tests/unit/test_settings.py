@@ -48,6 +48,7 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
     "kafka_tuning": [("true", "use on or off"), (False, "use on or off")],
     "kafka_allow_lost": [("yes", "use on or off"), ("", "use on or off")],
     "kafka_group": [("", "1 to 249"), (LONG, "or auto or off")],
+    "kafka_producer_like": [("Java", "use synchronous or java or librdkafka"), ("", "use synchronous")],
     "kafka_match": [("id", "traceparent, key or header:NAME"), ("header:", "header:NAME"), ("", "traceparent, key"),
                     ("header:\udc80", "text of at least one character")],
     "kafka_reply_to_header": [("", "at least one character"), ("\udc80", "at least one character")],
@@ -217,7 +218,7 @@ def test_a_value_is_what_was_given(tmp_path: Path) -> None:
     given_values: dict[str, Any] = {
         "bootstrap": "h:1", "request_topic": "q", "reply_topic": "r", "reply_timeout": "3", "ready_timeout": "6", "settle": "4",
         "warmup": "5", "rate": "6", "arrivals": "poisson", "self_check": "show", "tuning": "off", "allow_lost": "on", "match": "key",
-        "group": "g", "oauth_callback": "tokens:from_vault",
+        "group": "g", "producer_like": "java", "oauth_callback": "tokens:from_vault",
         "reply_to_header": "to", "error_header": "e", "trace_rate": "7", "trace_keep": "8", "trace_slow": "9",
         "trace_url": "http://x/{trace_id}", "metrics_port": "10", "summary": str(tmp_path / "s"),
         "exchange_log": str(tmp_path / "x"), "report": str(tmp_path / "r"), "check": "duplicates == 0",

@@ -12,10 +12,13 @@ from typing import Any
 from locust_kafka.cli.doctor.facts import Plan, Version
 from locust_kafka.cli.given import add_options, given_settings
 from locust_kafka.errors import SettingsError
-from locust_kafka.kafka.config import gives_up_idempotence
+from locust_kafka.kafka.config import not_idempotent
 from locust_kafka.settings import Settings
 
-FLAGS = ("bootstrap", "config", "oauth-callback", "request-topic", "reply-topic", "reply-timeout", "rate", "group")
+FLAGS = (
+    "bootstrap", "config", "oauth-callback", "request-topic", "reply-topic", "reply-timeout", "rate", "group",
+    "producer-like",
+)  # fmt: skip
 """The plugin's options that name a cluster, its topics and the load; of the others the variables are read."""
 MOST_USERS, MOST_WORKERS = 10_000_000, 10_000
 _DEFAULT_MESSAGE_BYTES = 1_000_000  # librdkafka's
@@ -57,7 +60,7 @@ def read_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tup
         security_protocol=str(producer.get("security.protocol", "")),
         message_max_bytes=_whole(producer.get("message.max.bytes")) or _DEFAULT_MESSAGE_BYTES,
         acks="all" if acks == "-1" else acks,
-        not_idempotent=_not_idempotent(producer),
+        not_idempotent=not_idempotent(settings),
         notes=tuple(notes),
     )
     return settings, plan
@@ -102,14 +105,6 @@ def _count(text: str | None, flag: str, most: int) -> int | None:
 def _whole(value: Any) -> int | None:
     text = str(value)
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
-
-
-def _not_idempotent(producer: Mapping[str, Any]) -> str:
-    """The setting because of which the producer is not idempotent; "" when it is."""
-    asked = str(producer.get("enable.idempotence", "")).lower()
-    if asked in ("false", "0"):
-        return f"enable.idempotence={asked}"
-    return gives_up_idempotence(dict(producer))
 
 
 def environment() -> Mapping[str, str]:

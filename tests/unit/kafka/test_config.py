@@ -16,9 +16,12 @@ from locust_kafka.kafka.config import (
     consumer_config,
     gives_up_idempotence,
     has_own_message_timeout,
+    not_idempotent,
     probe_config,
     producer_config,
 )
+from locust_kafka.kafka.presets import PRESETS, in_words
+from locust_kafka.options import JAVA, LIBRDKAFKA, SYNCHRONOUS
 from locust_kafka.run.readiness import connect
 from locust_kafka.settings import Given, Settings, parse
 
@@ -187,3 +190,20 @@ def test_settings_can_be_shown(config: dict[str, Any]) -> None:
 def test_what_is_no_number_is_left_to_librdkafka(number: str) -> None:
     """Digits of another script, or too many of them, are librdkafka's to refuse: reading them stops nobody."""
     assert gives_up_idempotence({"max.in.flight": number}) == ""
+
+
+@pytest.mark.parametrize("like", [SYNCHRONOUS, JAVA, LIBRDKAFKA])
+@pytest.mark.parametrize("file", [{}, {"linger.ms": "50"}, {"acks": "1"}, {"enable.idempotence": "true"}])
+def test_a_producer_sends_as_the_client_that_is_named(like: str, file: dict[str, str]) -> None:
+    """Its defaults, unless the user's file says otherwise; librdkafka takes all of it, and why it is not safe is known."""
+    settings = parse({"kafka_producer_like": Given(like, "--kafka-producer-like")}, {"producer.client.id": "x", **file})
+    config = producer_config(settings, shared=True, longest_timeout_s=10)
+    Producer({**config, "bootstrap.servers": "127.0.0.1:1"})
+    for name, value in PRESETS[like].items():
+        if name not in (*file, "enable.idempotence", "max.in.flight"):
+            assert config[name] == value
+    assert all(config[name] == value for name, value in file.items())
+    idempotent = "acks" not in file and (like != LIBRDKAFKA or bool(file.get("enable.idempotence")))
+    assert str(config["enable.idempotence"]).lower() == str(idempotent).lower()
+    assert (not_idempotent(settings) == "") == idempotent
+    assert f"like {like}: linger.ms={PRESETS[like]['linger.ms']}" in in_words(like)

@@ -28,7 +28,8 @@ from tests.support import await_answer, free_port, locust
 
 WARM_S, WINDOW_S, SAMPLE_S = 60, 300, 10
 """Seconds before the first window, of the first and the last window, and between two samples."""
-FAULT_EACH_S, AWAY_S = 150, 3
+FAULT_EACH_S, AWAY_S, SETTLED_S = 150, 3, 60
+KINDS = ("memory", "files", "threads")
 MAX_GROWTH, MAX_GROWTH_MB = 0.10, 10
 MAX_P99_RATIO = 1.10
 USERS = 4
@@ -150,17 +151,19 @@ def _judge(
     rig: Rig, watched: Sequence[Watched], summary: dict[str, Any], seconds: float, foreign: int
 ) -> tuple[list[str], list[str]]:
     first, last = (WARM_S, WARM_S + WINDOW_S), (seconds - WINDOW_S, seconds)
+    # What was pending while a broker was away has taken its room, which Python keeps: from then on it must do.
+    once = (WARM_S + WINDOW_S + SETTLED_S, WARM_S + WINDOW_S + FAULT_EACH_S)
     findings = []
-    lines = ["| | first five minutes | last five minutes |", "|---|--:|--:|"]
+    lines = ["| | first five minutes | after the first fault | last five minutes |", "|---|--:|--:|--:|"]
     for one in watched:
-        before, after = one.medians(*first), one.medians(*last)
-        for what, unit, was, now in zip(("memory", "files", "threads"), (" MB", "", ""), before, after, strict=True):
-            lines.append(f"| {one.name}: {what} | {was:.0f}{unit} | {now:.0f}{unit} |")
+        fresh, before, after = (one.medians(*window) for window in (first, once, last))
+        for what, unit, new, was, now in zip(KINDS, (" MB", "", ""), fresh, before, after, strict=True):
+            lines.append(f"| {one.name}: {what} | {new:.0f}{unit} | {was:.0f}{unit} | {now:.0f}{unit} |")
             room = max(was * MAX_GROWTH, MAX_GROWTH_MB) if unit else 2
             if now > was + room:
                 findings.append(f"{what} of the {one.name} grew from {was:.0f} to {now:.0f}{unit}")
     p99 = [_p99(summary, *window) for window in (first, last)]
-    lines.append(f"| e2e p99 of a second, median | {p99[0]:.1f} ms | {p99[1]:.1f} ms |")
+    lines.append(f"| e2e p99 of a second, median | {p99[0]:.1f} ms | | {p99[1]:.1f} ms |")
     if not 1 / MAX_P99_RATIO <= p99[1] / p99[0] <= MAX_P99_RATIO:
         findings.append(f"e2e p99 went from {p99[0]:.1f} to {p99[1]:.1f} ms")
     requests, replies = summary["requests"], summary["replies"]

@@ -24,7 +24,7 @@ _UUID_PARTS = struct.Struct("8s4sx3sx3s12s")
 _BLOCK = 4096
 AT_ONCE = 64
 # Of a header that somebody else wrote.
-_MOST_METRICS, _MOST_NAME, _MOST_TIMING = 20, 64, 1024
+_MAX_METRICS, _MAX_NAME, _MAX_TIMING = 20, 64, 1024
 # Commas and semicolons within quotes divide nothing.
 _METRIC = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
 _PARAMETER = re.compile(r'(?:[^;"]|"(?:\\.|[^"\\])*")+')
@@ -87,7 +87,7 @@ def parse_server_timing(header: bytes | None) -> list[tuple[str, float]]:
     Somebody else wrote it: of a long one the beginning is read, and what is below 0 or not finite is no duration.
     """
     found = []
-    for metric in _METRIC.findall((header or b"")[:_MOST_TIMING].decode("ascii", "replace"))[:_MOST_METRICS]:
+    for metric in _METRIC.findall((header or b"")[:_MAX_TIMING].decode("ascii", "replace"))[:_MAX_METRICS]:
         if metric.lstrip().startswith(";"):  # without a name
             continue
         name, *parameters = (part.strip() for part in _PARAMETER.findall(metric) or [""])
@@ -95,7 +95,7 @@ def parse_server_timing(header: bytes | None) -> list[tuple[str, float]]:
             key, _, value = parameter.partition("=")
             duration = _DURATION.fullmatch(value.strip().strip('"'))
             if name and key.strip().lower() == "dur" and duration is not None:
-                found.append((name[:_MOST_NAME], float(duration[0])))
+                found.append((name[:_MAX_NAME], float(duration[0])))
                 break  # of several the first counts
     return found
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("locust_kafka")
 
-_MOST_SHOWN = 200
+_MAX_SHOWN = 200
 """Characters of an error header's value in a row."""
 
 
@@ -67,7 +67,7 @@ class Validators:
             return None
         for name, value in reversed(record_headers(exchange.reply) or ()):
             if name == self.error_header:
-                return f"the reply says {name}: {(value or b'').decode('utf-8', 'backslashreplace')[:_MOST_SHOWN]}"
+                return f"the reply says {name}: {(value or b'').decode('utf-8', 'backslashreplace')[:_MAX_SHOWN]}"
         return None
 
     def wait(self, timeout_s: float) -> None:

@@ -21,7 +21,7 @@ from locust_kafka.kafka.consumer import Partition
 
 ANSWER_S = 3.0
 POLL_S = 0.1
-_MOST_ERRORS = 100
+_MAX_ERRORS = 100
 _PASSING = {
     KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT,  # noqa: SLF001 - as below
     KafkaError.GROUP_AUTHORIZATION_FAILED,  # the group is a name only
@@ -85,7 +85,7 @@ class Cluster:
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self.errors: deque[BrokerError] = deque(maxlen=_MOST_ERRORS)
+        self.errors: deque[BrokerError] = deque(maxlen=_MAX_ERRORS)
         """What librdkafka said of its connections, the latest last."""
         # librdkafka says why a connection was closed in its log, and nowhere else; `poll` serves it to `log`.
         said = {"log_level": 6, "logger": self, "error_cb": self._heard}

@@ -16,7 +16,7 @@ from locust_kafka.hub.thread import NativeThread
 
 POLL_S = 0.1
 BATCH = 1000
-MOST_ERRORS = 100
+MAX_ERRORS = 100
 
 Partition = tuple[str, int]
 """A topic and the number of a partition."""
@@ -56,7 +56,7 @@ class ReplyConsumer:
     def __init__(self, config: dict[str, Any], reply_batches: HubQueue[ReplyBatch]) -> None:
         self.next_deadline_ns: int | None = None
         """Set by the exchange greenlet: the thread wakes by then at the latest, so that timeouts are on time."""
-        self._errors: deque[KafkaError] = deque(maxlen=MOST_ERRORS)  # librdkafka repeats them 20 times a second
+        self._errors: deque[KafkaError] = deque(maxlen=MAX_ERRORS)  # librdkafka repeats them 20 times a second
         self._consumer = Consumer({
             **config, "error_cb": self._errors.append, "stats_cb": self._take_statistics,
             "statistics.interval.ms": 1000,

@@ -23,7 +23,7 @@ from locust_kafka.settings import Settings
 
 TIMEOUT_S = 10.0
 ANSWER_S = 3.0
-MOST_GROUPS = 50
+MAX_GROUPS = 50
 
 
 def describe_groups(settings: Settings, topics: str) -> str:
@@ -65,7 +65,7 @@ def groups_of(config: dict[str, Any], topics: list[str]) -> dict[str, dict[str, 
     asked = {partition: OffsetSpec.latest() for partition in partitions}  # type: ignore[no-untyped-call]
     ends = {one: future.result(ANSWER_S).offset for one, future in admin.list_offsets(asked).items()}
     found: dict[str, dict[str, int]] = {}
-    for name in names[:MOST_GROUPS]:
+    for name in names[:MAX_GROUPS]:
         wanted = ConsumerGroupTopicPartitions(name, partitions)
         offsets = admin.list_consumer_group_offsets([wanted])[name].result(ANSWER_S).topic_partitions
         members = len(admin.describe_consumer_groups([name])[name].result(ANSWER_S).members)

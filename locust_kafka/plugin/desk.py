@@ -165,7 +165,7 @@ class Desk:
             run=f"{ending.number}:{history.seconds_per_row}", begun=ending.number > 0, ended=ended,
             ready=self._ready,
             words="" if ended or ending.refusal else self._state(results), refusal=self._refusal or ending.refusal,
-            workers=ending.workers if ended else self._workers(), most_names=MAX_NAMES,
+            workers=ending.workers if ended else self._workers(), max_names=MAX_NAMES,
         )  # fmt: skip
 
 

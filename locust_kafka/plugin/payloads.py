@@ -26,7 +26,7 @@ Hook = Callable[[Any, SerializationContext], Any]
 LIMIT_S = 10.0
 """confluent-kafka's client of a schema registry has no limit of its own: one that is silent would hold its user."""
 
-_MOST_SHOWN = 200
+_MAX_SHOWN = 200
 """Characters of an error's own words: a validator's may quote the whole schema."""
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
@@ -122,5 +122,5 @@ def _name(called: Hook) -> str:
 
 def _words(error: Exception) -> str:
     """An error's type and the first line of what it says."""
-    said = _CREDENTIALS.sub("//***@", str(error).strip().partition("\n")[0])[:_MOST_SHOWN]
+    said = _CREDENTIALS.sub("//***@", str(error).strip().partition("\n")[0])[:_MAX_SHOWN]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

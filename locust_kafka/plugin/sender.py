@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from locust_kafka.run.run import Run
 
 QUEUE_FULL_PAUSE_S = 0.002
-REFUSED_PAUSE_S, MOST_REFUSED_PAUSE_S = 0.01, 1.0
+REFUSED_PAUSE_S, MAX_REFUSED_PAUSE_S = 0.01, 1.0
 """After an immediate refusal, doubled with each further one: a refused user must not spin."""
 MAX_TASKS_WITHOUT_YIELD = 16
 MAX_NAMES_CHECKED = 10_000
@@ -253,7 +253,7 @@ class RequestSender:
     def _refused(self, exchange: Exchange, reason: str) -> None:
         """It never left; whoever is refused again and again pauses for longer and longer, at most for a second."""
         self._run.engine.not_sent(exchange, reason)
-        pause_s = min(REFUSED_PAUSE_S * 2**self._refused_in_a_row, MOST_REFUSED_PAUSE_S)
+        pause_s = min(REFUSED_PAUSE_S * 2**self._refused_in_a_row, MAX_REFUSED_PAUSE_S)
         self._refused_in_a_row = min(self._refused_in_a_row + 1, 10)
         gevent.sleep(pause_s)
 

@@ -24,7 +24,7 @@ from locust_kafka.run.run import Run
 
 logger = logging.getLogger("locust_kafka")
 
-PAUSE_S, MOST_PAUSE_S = 0.1, 1.0
+PAUSE_S, MAX_PAUSE_S = 0.1, 1.0
 CALM_S = 2.0
 """A user that did not fail for so long begins with the shortest pause again."""
 REPEAT_EVERY_S = 10.0
@@ -80,7 +80,7 @@ class TaskErrors(logging.Filter):
             self._ours[id(exception)] = exception
         pause_s, failed_s = self._pauses.get(user, (0.0, 0.0))
         now_s = time.monotonic()
-        pause_s = PAUSE_S if now_s - failed_s > CALM_S else min(2 * pause_s, MOST_PAUSE_S)
+        pause_s = PAUSE_S if now_s - failed_s > CALM_S else min(2 * pause_s, MAX_PAUSE_S)
         self._pauses[user] = (pause_s, now_s + pause_s)
         gevent.sleep(pause_s)
 

@@ -43,7 +43,7 @@ _VERDICT_PHRASES = {
 }
 MIN_CORRECTED = 1000
 """Exchanges below which a correction says nothing."""
-MOST_STEPS = 10_000
+MAX_STEPS = 10_000
 """At most this many omitted requests per measured one."""
 HIDDEN_RATIO = 1.1
 """A stall was hidden when the corrected p99 is so many times the raw one."""
@@ -184,7 +184,7 @@ def corrected(results: RunResults, whole: NameResults) -> list[str]:
     raw = whole.e2e
     if results.open_model or not results.all_waited or not results.user_s or raw.count < MIN_CORRECTED:
         return []
-    interval_ns = max(int(results.user_s / results.total.registered * 1e9), raw.max_ns // MOST_STEPS)
+    interval_ns = max(int(results.user_s / results.total.registered * 1e9), raw.max_ns // MAX_STEPS)
     fixed = raw.corrected(interval_ns)
     if fixed.percentiles_ns((990,))[0] <= raw.percentiles_ns((990,))[0] * HIDDEN_RATIO:
         return []

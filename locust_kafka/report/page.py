@@ -24,7 +24,7 @@ def data(
     words: str = "",
     refusal: str = "",
     workers: Sequence[Mapping[str, Any]] = (),
-    most_names: int | None = None,
+    max_names: int | None = None,
 ) -> dict[str, Any]:
     """One picture of a run.
 
@@ -40,7 +40,7 @@ def data(
         words: where the run stands, while it has not ended.
         refusal: why it could not begin; "" when it could.
         workers: how each worker of a distributed run is, as `plugin.seconds.WorkerSeconds.table` tells it.
-        most_names: as in `summary.to_json`.
+        max_names: as in `summary.to_json`.
     """
     if refusal:
         said = "The run could not begin."
@@ -57,7 +57,7 @@ def data(
         "refusal": refusal,
         "ended": ended,
         "history": {"columns": list(Row._fields), "rows": [list(row) for row in rows]},
-        "summary": {**summary.to_json(results, judged, closed=ended, most_names=most_names), "verdict": said},
+        "summary": {**summary.to_json(results, judged, closed=ended, max_names=max_names), "verdict": said},
         "facts": dict(facts),
         "workers": [dict(one) for one in workers],
     }

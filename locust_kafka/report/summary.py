@@ -18,7 +18,7 @@ SCHEMA_VERSION = 1
 
 
 def to_json(
-    results: RunResults, judged: Sequence[Judged] = (), *, closed: bool = True, most_names: int | None = None
+    results: RunResults, judged: Sequence[Judged] = (), *, closed: bool = True, max_names: int | None = None
 ) -> dict[str, Any]:
     """The summary as data.  A figure that does not exist (of no exchange at all) is null.
 
@@ -26,7 +26,7 @@ def to_json(
         results: of a run.
         judged: its checks.
         closed: whether the run has ended, so that nothing may be pending.
-        most_names: for whoever asks every other second: of so many names, those used most, their e2e alone.
+        max_names: for whoever asks every other second: of so many names, those used most, their e2e alone.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -46,7 +46,7 @@ def to_json(
         "replies_of_other_workers": results.of_siblings,
         "payload_bytes": {"requests": results.request_bytes, "replies": results.reply_bytes},
         **_measured(results, results.whole()),
-        "names": _names(results, most_names),
+        "names": _names(results, max_names),
         "self_check": health.to_json(results),
         "legs_uncertainty_ms": legs.uncertainty_ms(results),
         "legs_unavailable": results.legs_unavailable,

@@ -17,14 +17,14 @@ import psutil
 
 from tests.fuzz.target import Target
 
-MOST_CPU_S = 0.25
+MAX_CPU_S = 0.25
 """Of one input; one that took longer is tried again alone, for the machine may have stalled."""
 HANGS_S = 5.0
 """CPU after which an input is given up."""
 TRACED_EVERY = 25
 """How often an input's memory is traced: it costs several times the parsing."""
-MOST_TRACED = 16 << 20
-MOST_GROWTH = 64 << 20
+MAX_TRACED = 16 << 20
+MAX_GROWTH = 64 << 20
 """Of the process, from the first inputs to the last."""
 WARM = 200
 """Inputs after which caches are full."""
@@ -72,7 +72,7 @@ def run(
         if on_progress is not None and done % 500 == 499:
             on_progress(done + 1)
     growth = _resident() - grown_from if inputs > WARM else 0
-    if growth > MOST_GROWTH:
+    if growth > MAX_GROWTH:
         return Finding(target.name, first + inputs, seed, None, f"the process grew by {growth >> 20} MB")
     return None
 
@@ -81,10 +81,10 @@ def attempt(target: Target, seed: int, number: int, *, traced: bool = True) -> F
     """Try one input, and once more if it took long."""
     value = made(target, seed, number)
     words, cpu_s = tried(target, value, traced=traced)
-    if not words and cpu_s > MOST_CPU_S:
+    if not words and cpu_s > MAX_CPU_S:
         gc.collect()
         words, cpu_s = tried(target, made(target, seed, number), traced=False)
-        if not words and cpu_s > MOST_CPU_S:
+        if not words and cpu_s > MAX_CPU_S:
             words = f"it took {cpu_s:.2f} s of CPU, twice"
     return Finding(target.name, number, seed, made(target, seed, number), words) if words else None
 
@@ -119,7 +119,7 @@ def tried(target: Target, value: Any, *, traced: bool = False) -> tuple[str, flo
         peak = tracemalloc.get_traced_memory()[1] if traced else 0
         if traced:
             tracemalloc.stop()
-    if not words and peak > MOST_TRACED:
+    if not words and peak > MAX_TRACED:
         words = f"it took {peak >> 20} MB"
     return words[:2000], cpu_s
 

@@ -68,7 +68,7 @@ def test_a_planted_fault_is_found_and_can_be_made_again(
 
 def test_what_took_long_once_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stalls is no finding; a parser that is slow twice is one."""
-    monkeypatch.setattr(runner, "MOST_CPU_S", -1.0)
+    monkeypatch.setattr(runner, "MAX_CPU_S", -1.0)
     tried = []
     found = attempt(planted(tried.append), 1, 0, traced=False)
     assert found is not None
@@ -78,7 +78,7 @@ def test_what_took_long_once_is_tried_again_alone(monkeypatch: pytest.MonkeyPatc
 
 def test_what_is_kept_of_each_input_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache without a bound is seen over many inputs, though each takes little."""
-    monkeypatch.setattr(runner, "MOST_GROWTH", 8 << 20)
+    monkeypatch.setattr(runner, "MAX_GROWTH", 8 << 20)
     monkeypatch.setattr(runner, "WARM", 10)
     try:
         found = run(planted(lambda value: HELD.append(b"x" * 500_000)), 200, 1)

@@ -20,7 +20,7 @@ FLAGS = (
     "producer-like",
 )  # fmt: skip
 """The plugin's options that name a cluster, its topics and the load; of the others the variables are read."""
-MOST_USERS, MOST_WORKERS = 10_000_000, 10_000
+MAX_USERS, MAX_WORKERS = 10_000_000, 10_000
 _DEFAULT_MESSAGE_BYTES = 1_000_000  # librdkafka's
 
 
@@ -43,8 +43,8 @@ def read_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tup
     Raises:
         SettingsError: an option, a variable or a line of the file was refused.
     """
-    users = _count(chosen.users, "--users", MOST_USERS)
-    workers = _count(chosen.workers, "--workers", MOST_WORKERS) or 1
+    users = _count(chosen.users, "--users", MAX_USERS)
+    workers = _count(chosen.workers, "--workers", MAX_WORKERS) or 1
     settings, notes = given_settings(chosen, environ)
     producer = settings.client_config("producer")
     acks = str(producer.get("acks", "all"))

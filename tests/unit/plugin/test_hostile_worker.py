@@ -74,7 +74,7 @@ def write_all(results: RunResults, history: History) -> None:
     assert console.lines(total, judged)
     assert verdict.sentence(total, judged)
     verdict.markdown(total, judged)
-    json.dumps(page.data(total.copy(), history.rows(), judged, {}, ended=False, most_names=5), allow_nan=False)
+    json.dumps(page.data(total.copy(), history.rows(), judged, {}, ended=False, max_names=5), allow_nan=False)
     json.dumps(summary.to_json(total, judged), allow_nan=False)
     drawn = page.data(total, history.rows(), judged, {})
     html.document(drawn, "title").encode()

@@ -21,7 +21,7 @@ from locust_kafka.plugin import task_errors as task_errors_module
 from locust_kafka.plugin.arguments import payload
 from locust_kafka.plugin.classes import KafkaAttributes
 from locust_kafka.plugin.compat import task_logger
-from locust_kafka.plugin.task_errors import CALM_S, MOST_PAUSE_S, PAUSE_S, REPEAT_EVERY_S, TaskErrors
+from locust_kafka.plugin.task_errors import CALM_S, MAX_PAUSE_S, PAUSE_S, REPEAT_EVERY_S, TaskErrors
 
 
 class Watched:
@@ -128,7 +128,7 @@ def test_a_user_that_fails_at_once_does_not_spin(times: int) -> None:
         watched = Watched(patch)
         watched.run(*[fails] * times)
         watched.close()
-    assert watched.pauses == [min(PAUSE_S * 2**n, MOST_PAUSE_S) for n in range(times)]
+    assert watched.pauses == [min(PAUSE_S * 2**n, MAX_PAUSE_S) for n in range(times)]
 
 
 def test_a_user_that_was_well_for_a_while_begins_with_the_shortest_pause(watched: Watched) -> None:

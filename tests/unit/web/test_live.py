@@ -84,7 +84,7 @@ def test_many_names_are_the_most_used() -> None:
     results = RunResults()
     for number in range(500):
         results.name(str(number)).books.registered = number
-    names = page.data(results, [], [], {}, ended=False, most_names=live.MAX_NAMES)["summary"]["names"]
+    names = page.data(results, [], [], {}, ended=False, max_names=live.MAX_NAMES)["summary"]["names"]
     assert sorted(map(int, names)) == list(range(500 - live.MAX_NAMES, 500))
     assert all(one["latency_ms"].keys() == {"e2e"} for one in names.values())
     assert page.data(results, [], [], {}, ended=False)["summary"]["names"].keys() == results.names.keys()

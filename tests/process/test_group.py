@@ -16,7 +16,7 @@ from tests.secured import PASSWORD, SecuredKafka
 from tests.support import NO_BROKER, Process, Waiter, assert_balanced, assert_well_behaved, locust, read_summary, send
 
 
-@pytest.mark.parametrize(("protocol", "processes"), [("classic", 0), ("consumer", 0), ("consumer", 2)])
+@pytest.mark.parametrize(("protocol", "processes"), [("classic", 0), ("consumer", 2)])
 def test_a_service_that_is_scaled_shows_its_rebalances(
     broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path, protocol: str, processes: int
 ) -> None:

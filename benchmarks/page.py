@@ -5,19 +5,17 @@ python -m benchmarks.page [PAIRS]
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import tempfile
 import threading
-import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.echo import echo
 from benchmarks.generator import LOCUSTFILE, TOPICS
 from locust_kafka.embedded import EmbeddedKafka
-from tests.support import await_answer, create_topics, free_port, locust, read_summary
+from tests.support import await_answer, create_topics, free_port, locust, read_page, read_summary
 
 RATE, SECONDS = "2000", "22s"
 
@@ -57,22 +55,11 @@ def run(bootstrap: str, *, looked_at: bool) -> Figures:
         with locust(bootstrap, TOPICS, LOCUSTFILE, *options, PRODUCERS="shared", HOW="send") as process:
             await_answer(f"http://127.0.0.1:{port}")
             if looked_at:
-                threading.Thread(target=read, args=(port,), daemon=True).start()
+                threading.Thread(target=read_page, args=(port,), daemon=True).start()
             process.wait()
         summary = read_summary(path)
     check, count = summary["self_check"], summary["latency_ms"]["e2e"]["count"]
     return Figures(check["cpu"] * check["watched_s"] / count * 1e6, check["lag_ms"]["hub"]["p999"])
-
-
-def read(port: int) -> None:
-    """Read the page's events as a browser does, to the end of the run."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/kafka/events", timeout=60) as answer:
-            for line in answer:
-                if line.startswith(b"data: "):
-                    json.loads(line[6:])
-    except OSError:
-        pass  # Locust has ended
 
 
 if __name__ == "__main__":

@@ -179,6 +179,17 @@ def await_answer(url: str, timeout_s: float = 30) -> bytes:
             time.sleep(0.1)
 
 
+def read_page(port: int) -> None:
+    """Read the page's events as a browser does, to the end of the run."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/kafka/events", timeout=120) as answer:
+            for line in answer:
+                if line.startswith(b"data: "):
+                    json.loads(line[6:])
+    except OSError:
+        pass  # Locust has ended
+
+
 def assert_well_behaved(output: str) -> None:
     """No traceback reaches a user."""
     assert "Traceback" not in output, output

@@ -6,13 +6,11 @@ python -m tests.faults.soak [--minutes 30] [--rate 2000] [--table FILE]
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +22,7 @@ import psutil
 from locust_kafka.embedded import EmbeddedKafka
 from tests.faults.rig import SESSIONS, Rig
 from tests.faults.scenarios import foreign_replies
-from tests.support import await_answer, free_port, locust
+from tests.support import await_answer, free_port, locust, read_page
 
 WARM_S, WINDOW_S, SAMPLE_S = 60, 300, 10
 """Seconds before the first window, of the first and the last window, and between two samples."""
@@ -89,7 +87,7 @@ def _soak(rig: Rig, seconds: float, rate: int) -> tuple[list[str], list[str]]:
     options += ["--kafka-reply-timeout", "30", "--kafka-report", str(rig.folder), "--kafka-settle", "3"]
     with locust(rig.kafka.bootstrap, rig.topics, "tests/faults/locustfile.py", *options) as rig.run:
         await_answer(f"http://127.0.0.1:{port}")
-        threading.Thread(target=_read_page, args=(port,), daemon=True).start()
+        threading.Thread(target=read_page, args=(port,), daemon=True).start()
         rig.run.await_line("All users spawned")
         began = time.monotonic()
         watched = [Watched("tester", rig.run.pid), Watched("service", steady.pid)]
@@ -135,16 +133,6 @@ FAULTS: tuple[tuple[str, Callable[[Rig], None]], ...] = (
     ("another instance of the service comes; the one that came before it is killed", _replace_second_service),
     ("ten thousand foreign replies a second for five seconds", foreign_replies),
 )
-
-
-def _read_page(port: int) -> None:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/kafka/events", timeout=120) as answer:
-            for line in answer:
-                if line.startswith(b"data: "):
-                    json.loads(line[6:])
-    except OSError:
-        pass  # Locust has ended
 
 
 def _judge(

@@ -91,9 +91,9 @@ class Rig:
         """What was broken is whole again, as far as the fault goes."""
         self.mended_ms = time.time() * 1e3
 
-    def await_recovery(self, times: int = 1) -> None:
+    def await_recovery(self) -> None:
         """Wait until requests that were sent after the fault have been answered for a while."""
-        self.await_replies(times * (self.written(self.topics[0]) + AFTER))
+        self.await_replies(self.written(self.topics[0]) + AFTER)
 
     def await_replies(self, count: int, limit_s: float = 60) -> None:
         """Wait until so many records lie on the reply topic."""

@@ -140,7 +140,8 @@ def test_every_kind_of_exchange_has_its_trace(
     assert lost.warnings == []
 
     refused = jaeger.trace(one(rows, ("UNDELIVERED", "")), 2)
-    assert [span.name for span in refused.spans] == ["request refused", f"send {topics[0]}-small"]
+    # Sorted by name: a refused send may begin in the same microsecond as its root.
+    assert sorted(span.name for span in refused.spans) == ["request refused", f"send {topics[0]}-small"]
     assert refused["send"].tags["error.type"] == refused["request"].tags["error.type"] == "undelivered"
     assert "broker ack" not in refused["send"].events
 

@@ -7,29 +7,22 @@ from Locust's web UI, which can set any option: paths, brokers and credentials a
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from locust_kafka.core.checks import Check
 from locust_kafka.core.history import Row
-from locust_kafka.core.schedule import CONSTANT, POISSON, Stage, parse_rate
+from locust_kafka.core.schedule import CONSTANT, POISSON, Stage
 from locust_kafka.errors import SettingsError
 from locust_kafka.gates import read_baseline, read_checks, read_share
 from locust_kafka.options import DEFAULT_BOOTSTRAP, FAIL, JAVA, LIBRDKAFKA, OFF, ON, OPTIONS, SHOW, SYNCHRONOUS
 from locust_kafka.paths import writable_file, writable_folder
+from locust_kafka.values import Given, header_name, number, one_of, printable, rate, text, topic
 
 MAX_TIMEOUT_S = 3600.0
 MAX_GROUP = 249
-
-
-class Given(NamedTuple):
-    """A value and where it comes from, as its user knows it: a flag, a variable, `Guest.reply_timeout`."""
-
-    value: Any
-    source: str
 
 
 @dataclass(frozen=True)
@@ -126,12 +119,12 @@ def parse(
         settle_s=number(*get("kafka_settle"), 0, 3600),
         warmup_s=number(*get("kafka_warmup"), 0, 86400),
         rate=rate(*get("kafka_rate")) if text(get("kafka_rate")) else None,
-        arrivals=_one_of(get("kafka_arrivals"), CONSTANT, POISSON),
-        self_check=_one_of(get("kafka_self_check"), FAIL, SHOW),
-        tuning=_one_of(get("kafka_tuning"), ON, OFF) == ON,
-        allow_lost=_one_of(get("kafka_allow_lost"), ON, OFF) == ON,
+        arrivals=one_of(*get("kafka_arrivals"), CONSTANT, POISSON),
+        self_check=one_of(*get("kafka_self_check"), FAIL, SHOW),
+        tuning=one_of(*get("kafka_tuning"), ON, OFF) == ON,
+        allow_lost=one_of(*get("kafka_allow_lost"), ON, OFF) == ON,
         group=_group(get("kafka_group")),
-        producer_like=_one_of(get("kafka_producer_like"), SYNCHRONOUS, JAVA, LIBRDKAFKA),
+        producer_like=one_of(*get("kafka_producer_like"), SYNCHRONOUS, JAVA, LIBRDKAFKA),
         match=_match(get("kafka_match")),
         reply_to_header=header_name(*get("kafka_reply_to_header")),
         error_header=text(get("kafka_error_header")) and header_name(*get("kafka_error_header")),
@@ -152,73 +145,6 @@ def parse(
     )
 
 
-def text(given: Given) -> str:
-    """The value as text."""
-    return str(given.value).strip()
-
-
-def number(value: Any, what: str, low: float, high: float) -> float:
-    """Check a number, given as one or as text, against its bounds.
-
-    Raises:
-        SettingsError: it is none, or out of bounds.
-    """
-    try:
-        result = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
-        result = math.nan
-    if not low <= result <= high:
-        raise SettingsError(f"{what} {value!r} is refused: give a number from {low:g} to {high:g}")
-    return result
-
-
-def rate(value: Any, what: str) -> tuple[Stage, ...]:
-    """Parse a rate with its stages.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    try:
-        return parse_rate(f"{value:f}" if isinstance(value, float) else str(value))
-    except ValueError as refused:
-        raise SettingsError(f"{what} {value!r} is refused: {refused}") from refused
-
-
-def topic(value: Any, what: str) -> str:
-    """Check a topic's name by Apache Kafka's rules.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    name = value.strip() if isinstance(value, str) else ""
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) or name in (".", ".."):
-        raise SettingsError(f"{what} {value!r} is no topic name: use 1 to 249 of letters, digits, '.', '_' and '-'")
-    return name
-
-
-def header_name(value: Any, what: str) -> str:
-    """Check a record header's name: text that can be printed, so that it is UTF-8 without a zero.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    name = value.strip() if isinstance(value, str) else ""
-    if not name or not name.isprintable():
-        raise SettingsError(f"{what} {value!r} is no header name: give printable text of at least one character")
-    return name
-
-
-def one_of(value: Any, what: str, *words: str) -> str:
-    """Check a word against those that are known.
-
-    Raises:
-        SettingsError: it is none of them.
-    """
-    if value in words:
-        return str(value)
-    raise SettingsError(f"{what} {value!r} is unknown: use {' or '.join(words)}")
-
-
 def same_cluster(one: str, other: str) -> bool:
     """Whether two lists of brokers are the same, in whatever order."""
     return _brokers(one) == _brokers(other)
@@ -230,7 +156,7 @@ def _brokers(servers: str) -> set[str]:
 
 def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[str, int]) -> tuple[str, str]:
     """The brokers, and who named them."""
-    servers = "" if given is None else _printable(given)
+    servers = "" if given is None else printable(given)
     if given is not None and not _brokers(servers):
         raise SettingsError(f"{given.source} {given.value!r} names no broker: give host:port,...")
     for name in ("bootstrap.servers", "producer.bootstrap.servers", "consumer.bootstrap.servers"):
@@ -247,17 +173,6 @@ def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[st
     return (servers, given.source) if given is not None else (DEFAULT_BOOTSTRAP, "the default")
 
 
-def _printable(given: Given) -> str:
-    """What librdkafka and consoles take: no lone surrogate of a byte that was no UTF-8, no zero."""
-    if not text(given).isprintable():
-        raise SettingsError(f"{given.source} {given.value!r} holds a character that cannot be printed: write it anew")
-    return text(given)
-
-
-def _one_of(given: Given, *words: str) -> str:
-    return one_of(text(given), given.source, *words)
-
-
 def _checks(written: Given | None, given: Given) -> tuple[Check, ...]:
     # An unset variable of a CI job must not be a passed gate.
     if written is not None and not str(written.value).strip():
@@ -266,7 +181,7 @@ def _checks(written: Given | None, given: Given) -> tuple[Check, ...]:
 
 
 def _group(given: Given) -> str:
-    name = _printable(given)
+    name = printable(given)
     if not 0 < len(name) <= MAX_GROUP:
         raise SettingsError(f"{given.source} {name!r} is no group: give 1 to {MAX_GROUP} characters, or auto or off")
     return name
@@ -293,7 +208,7 @@ def _port(given: Given) -> int | None:
 
 
 def _trace_url(given: Given) -> str:
-    template = _printable(given)
+    template = printable(given)
     if template and not (template.startswith(("http://", "https://")) and "{trace_id}" in template):
         example = "http://localhost:16686/trace/{trace_id}"
         raise SettingsError(f"{given.source} {template!r} is refused: give a URL with {{trace_id}} in it, as {example}")

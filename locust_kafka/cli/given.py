@@ -11,7 +11,8 @@ from locust_kafka.errors import SettingsError
 from locust_kafka.gates import SEPARATOR
 from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
 from locust_kafka.options import OPTIONS
-from locust_kafka.settings import Given, Settings, parse
+from locust_kafka.settings import Settings, parse
+from locust_kafka.values import Given
 
 MAX_SECONDS = 1e7
 _KUBERNETES = re.compile(r"(tcp|udp|sctp)://\S+")

@@ -11,7 +11,8 @@ from locust_kafka.exchange.matching import Match
 from locust_kafka.gates import read_checks
 from locust_kafka.options import OPTIONS
 from locust_kafka.plugin.payloads import Hook, hook
-from locust_kafka.settings import MAX_TIMEOUT_S, Given, Settings, number, one_of, rate, same_cluster, topic
+from locust_kafka.settings import MAX_TIMEOUT_S, Settings, same_cluster
+from locust_kafka.values import Given, number, one_of, rate, topic
 
 OWN, SHARED = "own", "shared"
 

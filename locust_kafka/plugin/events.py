@@ -15,7 +15,7 @@ from locust_kafka.hub.signals import interrupt_main_greenlet
 from locust_kafka.plugin.feed import Feed, read_rows
 from locust_kafka.plugin.options import add_options
 from locust_kafka.plugin.plugin import Plugin
-from locust_kafka.settings import number
+from locust_kafka.values import number
 
 logger = logging.getLogger("locust_kafka")
 _installed = False

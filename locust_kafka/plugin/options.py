@@ -19,7 +19,8 @@ from locust_kafka.kafka.config import not_idempotent
 from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
 from locust_kafka.options import OPTIONS, Option
 from locust_kafka.plugin.classes import KafkaAttributes, passed_over
-from locust_kafka.settings import Given, Settings, parse
+from locust_kafka.settings import Settings, parse
+from locust_kafka.values import Given
 
 logger = logging.getLogger("locust_kafka")
 

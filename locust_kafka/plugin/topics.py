@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from locust_kafka.errors import SettingsError
 from locust_kafka.kafka.causes import topic_failure
 from locust_kafka.kafka.cluster import Cluster, ClusterView
-from locust_kafka.settings import topic as checked_topic
+from locust_kafka.values import topic as checked_topic
 
 if TYPE_CHECKING:
     from locust_kafka.run.run import Run

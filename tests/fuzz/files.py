@@ -22,7 +22,8 @@ from locust_kafka.kafka.config import consumer_config, producer_config
 from locust_kafka.kafka.properties import Properties, PropertiesError, is_secret, mask, read_properties
 from locust_kafka.plugin import feed
 from locust_kafka.report.exchange_log import COLUMNS
-from locust_kafka.settings import Given, parse
+from locust_kafka.settings import parse
+from locust_kafka.values import Given
 from tests.fuzz import mutate
 from tests.fuzz.options import FOLDER
 from tests.fuzz.target import Target

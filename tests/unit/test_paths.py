@@ -17,7 +17,8 @@ from locust_kafka.exchange.measure import Measure
 from locust_kafka.paths import LINK, make_folder, open_output, write_output
 from locust_kafka.report import folder, summary
 from locust_kafka.report.exchange_log import ExchangeLog
-from locust_kafka.settings import Given, parse
+from locust_kafka.settings import parse
+from locust_kafka.values import Given
 
 PRECIOUS = "precious"
 FILES = (folder.SUMMARY, folder.REPORT, folder.JUNIT, folder.HISTORY, folder.PERCENTILES)

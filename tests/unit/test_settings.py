@@ -22,7 +22,8 @@ from locust_kafka.gates import read_baseline
 from locust_kafka.options import OPTIONS, Option
 from locust_kafka.plugin.classes import KafkaAttributes, settings_for
 from locust_kafka.plugin.options import Unset, add_options, given_options, load_settings, warn_of_kubernetes
-from locust_kafka.settings import Given, Settings, header_name, number, parse, same_cluster, topic
+from locust_kafka.settings import Settings, parse, same_cluster
+from locust_kafka.values import Given, header_name, number, topic
 
 BY_DEST = {option.dest: option for option in OPTIONS}
 LONG = "x" * 300

@@ -23,7 +23,8 @@ from locust_kafka.kafka.config import (
 from locust_kafka.kafka.presets import PRESETS, in_words
 from locust_kafka.options import JAVA, LIBRDKAFKA, SYNCHRONOUS
 from locust_kafka.run.readiness import connect
-from locust_kafka.settings import Given, Settings, parse
+from locust_kafka.settings import Settings, parse
+from locust_kafka.values import Given
 
 BOOKS = {
     "enable.auto.commit": False, "enable.partition.eof": False, "auto.offset.reset": "error",

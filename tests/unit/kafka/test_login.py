@@ -17,7 +17,8 @@ from locust_kafka.kafka.config import cluster_config, producer_config
 from locust_kafka.kafka.login import admin_config, await_token, for_child, in_child, is_slow_to_make, unconnected
 from locust_kafka.kafka.pool import WARM_NS, warm_ns
 from locust_kafka.kafka.producer import DeliveryReport, RequestProducer
-from locust_kafka.settings import Given, Settings, parse
+from locust_kafka.settings import Settings, parse
+from locust_kafka.values import Given
 from tests.support import NO_BROKER
 
 FUNCTIONS = "tests.process.token_functions"

@@ -18,7 +18,8 @@ from locust_kafka.kafka.config import MIN_MESSAGE_TIMEOUT_S
 from locust_kafka.kafka.pool import ProducerPool
 from locust_kafka.plugin.classes import KafkaAttributes, class_settings, settings_for
 from locust_kafka.run.arrivals import Arrivals
-from locust_kafka.settings import MAX_TIMEOUT_S, Given, Settings, parse
+from locust_kafka.settings import MAX_TIMEOUT_S, Settings, parse
+from locust_kafka.values import Given
 
 TIMEOUTS = st.one_of(
     st.floats(0.001, MAX_TIMEOUT_S), st.integers(1, 3600).map(float),

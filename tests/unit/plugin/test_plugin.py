@@ -40,7 +40,8 @@ from locust_kafka.plugin.classes import KafkaAttributes
 from locust_kafka.plugin.ending import Ending
 from locust_kafka.plugin.plugin import Plugin
 from locust_kafka.run.spec import RunSpec
-from locust_kafka.settings import Given, parse
+from locust_kafka.settings import parse
+from locust_kafka.values import Given
 from tests.unit.plugin.runners import StubWorker, results_of
 
 

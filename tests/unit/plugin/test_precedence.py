@@ -13,7 +13,8 @@ from locust_kafka.exchange.matching import Match
 from locust_kafka.options import DEFAULT_BOOTSTRAP, OPTIONS
 from locust_kafka.plugin.classes import KafkaAttributes, class_settings, passed_over, settings_for
 from locust_kafka.plugin.options import Unset, given_options
-from locust_kafka.settings import Given, parse
+from locust_kafka.settings import parse
+from locust_kafka.values import Given
 
 
 def user_class(**attributes: Any) -> type[KafkaAttributes]:

@@ -18,7 +18,8 @@ from locust_kafka.plugin import messages as m
 from locust_kafka.plugin.progress import Progress
 from locust_kafka.plugin.seconds import WorkerSeconds
 from locust_kafka.plugin.summing import add_up
-from locust_kafka.settings import Given, parse
+from locust_kafka.settings import parse
+from locust_kafka.values import Given
 from tests.unit.core.test_checks import results_of
 
 MS = 1_000_000

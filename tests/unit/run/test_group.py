@@ -16,7 +16,8 @@ from locust_kafka.core.group import STABLE
 from locust_kafka.core.history import History, Second
 from locust_kafka.kafka import lag
 from locust_kafka.run.group import GroupFollower
-from locust_kafka.settings import Given, parse
+from locust_kafka.settings import parse
+from locust_kafka.values import Given
 
 LOOK = {"at_s": 100.2, "state": STABLE, "members": {"a": ["q[0]"]}, "lag": 7, "leaderless": 0, "under_replicated": 0}
 PLACES = st.dictionaries(

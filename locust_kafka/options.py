@@ -10,6 +10,7 @@ FAIL, SHOW = "fail", "show"
 ON, OFF = "on", "off"
 AUTO = "auto"
 SYNCHRONOUS, JAVA, LIBRDKAFKA = "synchronous", "java", "librdkafka"
+SHARED, PARTITION, TOPIC = "shared", "partition", "topic"
 DEFAULT_BOOTSTRAP = "localhost:9092"
 OAUTH_CALLBACK = "--kafka-oauth-callback"
 
@@ -78,6 +79,8 @@ OPTIONS = (
            "send as this client does by default: synchronous, java or librdkafka"),
     Option("match", "traceparent", "RULE", "how a reply names its request: traceparent, key or header:NAME"),
     Option("reply-to-header", "reply-to", "NAME", "header that names the reply topic; kafka_replyTopic for Spring"),
+    Option("reply-routing", AUTO, "ROUTING",
+           "which replies each worker reads: shared (all), partition or topic (its own), or auto"),
     Option("error-header", "", "NAME", "a reply with this header is a failed row; the waiter's is called error"),
     Option("trace-rate", "10", "PER_SECOND", "the most exchanges a second that are traced from their start"),
     Option("trace-keep", "10", "PER_SECOND", "the most slow, failed, late or duplicate ones a second kept besides"),

@@ -17,7 +17,21 @@ from locust_kafka.core.history import Row
 from locust_kafka.core.schedule import CONSTANT, POISSON, Stage
 from locust_kafka.errors import SettingsError
 from locust_kafka.gates import read_baseline, read_checks, read_share
-from locust_kafka.options import DEFAULT_BOOTSTRAP, FAIL, JAVA, LIBRDKAFKA, OFF, ON, OPTIONS, SHOW, SYNCHRONOUS
+from locust_kafka.options import (
+    AUTO,
+    DEFAULT_BOOTSTRAP,
+    FAIL,
+    JAVA,
+    LIBRDKAFKA,
+    OFF,
+    ON,
+    OPTIONS,
+    PARTITION,
+    SHARED,
+    SHOW,
+    SYNCHRONOUS,
+    TOPIC,
+)
 from locust_kafka.paths import writable_file, writable_folder
 from locust_kafka.values import Given, header_name, number, one_of, printable, rate, text, topic
 
@@ -54,6 +68,8 @@ class Settings:
     producer_like: str
     match: str
     reply_to_header: str
+    reply_routing: str
+    """Which replies a worker reads: SHARED, PARTITION, TOPIC or AUTO."""
     error_header: str
     trace_rate: float
     trace_keep: float
@@ -127,6 +143,7 @@ def parse(
         producer_like=one_of(*get("kafka_producer_like"), SYNCHRONOUS, JAVA, LIBRDKAFKA),
         match=_match(get("kafka_match")),
         reply_to_header=header_name(*get("kafka_reply_to_header")),
+        reply_routing=one_of(*get("kafka_reply_routing"), AUTO, SHARED, PARTITION, TOPIC),
         error_header=text(get("kafka_error_header")) and header_name(*get("kafka_error_header")),
         trace_rate=number(*get("kafka_trace_rate"), 0, 1e6),
         trace_keep=number(*get("kafka_trace_keep"), 0, 1e6),

@@ -13,6 +13,7 @@ from locust_kafka.core.examples import Example, Examples
 from locust_kafka.core.group import GroupResults
 from locust_kafka.core.health import Health, findings, standstills
 from locust_kafka.core.name_results import NameResults
+from locust_kafka.core.routing import RoutingResults
 from locust_kafka.core.schedule import Counts
 
 MAX_NAMES = 1_000
@@ -20,7 +21,7 @@ OTHER_NAMES = "(more names)"
 """Where requests are counted whose names would be too many: a table of ten thousand rows says nothing."""
 
 _SUMMED = (
-    "replies_read", "of_siblings", "user_s", "offered", "rows_unreported", "offset_uncertainty_ns", "leg_count",
+    "replies_read", "user_s", "offered", "rows_unreported", "offset_uncertainty_ns", "leg_count",
     "request_bytes", "reply_bytes",
 )  # fmt: skip
 _FIRST = ("trace_url", "since", "legs_unavailable", "cluster")
@@ -40,7 +41,6 @@ class RunResults:
     Attributes:
         total: what the correlator counted.
         replies_read: replies handed over by the reply consumer, counted before they were judged.
-        of_siblings: foreign replies that belong to other processes of this run.
         names: the second entry: the same per request name, counted by the recorder.
         arrivals: what became of the planned arrivals (open model).
         notes: counters besides the books, by the words the summary uses.
@@ -60,6 +60,7 @@ class RunResults:
         health: what the generator has seen of itself.
         bottleneck: sentences that say how the generator could have moved the figures; empty for a good run.
         legs_unavailable: why legs are not known, in words; empty when they are.
+        routing: how its replies were routed.
         group: what was seen of the service's consumer group, by the process that looks; None when nobody does.
         cluster: its id and brokers, in words; empty while nobody has asked it.
         events: what happened to this run, as its processes have seen it.
@@ -71,7 +72,6 @@ class RunResults:
     def __init__(self) -> None:
         self.total = Books()
         self.replies_read = 0
-        self.of_siblings = 0
         self.names: dict[str, NameResults] = {}
         self.arrivals = Counts()
         self.notes: dict[str, int] = {}
@@ -90,6 +90,7 @@ class RunResults:
         self.offset_uncertainty_ns = 0
         self.leg_count = 0
         self.legs_unavailable = ""
+        self.routing = RoutingResults()
         self.health = Health()
         self.bottleneck: list[str] = []
         self.cluster = ""
@@ -187,6 +188,7 @@ class RunResults:
         self.all_waited = self.all_waited and other.all_waited
         for broker, clock in other.clocks.items():
             self.clocks[broker] = max(self.clocks.get(broker, clock), clock, key=lambda known: known[1])
+        self.routing.add(other.routing)
         self.health.add(other.health)
         self.bottleneck.extend(other.bottleneck)
         self.group = self.group or other.group
@@ -209,6 +211,7 @@ class RunResults:
             "total": self.total.to_dict(),
             "names": {name: entry.to_wire(latencies=latencies) for name, entry in self.names.items()},
             "arrivals": tuple(self.arrivals),
+            "routing": self.routing.to_wire(),
             "health": self.health.to_wire() if latencies else None,
             "events": self.events.to_wire(),
             "examples": [tuple(example) for example in self.examples.all()] if latencies else [],
@@ -227,6 +230,7 @@ class RunResults:
         names = at_most(data["names"], MAX_NAMES + 1).items()
         results.names = {wire.text(name): NameResults.from_wire(entry) for name, entry in names}
         results.arrivals = Counts(*map(wire.count, data["arrivals"]))
+        results.routing = RoutingResults.from_wire(data["routing"])
         results.health = Health.from_wire(data["health"]) if data["health"] else Health()
         results.events = Events.from_wire(data["events"])
         results.examples.merge(map(Example.from_wire, at_most(data["examples"], MAX_SENTENCES)))

@@ -24,17 +24,17 @@ from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.failures import DeliveryFailures
 from locust_kafka.exchange.matching import Rule
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.routing import ReplyRouting
+from locust_kafka.exchange.stalled import WatermarkCheck
 from locust_kafka.hub.queue import HubQueue, Wakeup, wake_all
 from locust_kafka.kafka.causes import BrokerError, read_failure
 from locust_kafka.kafka.consumer import ReplyBatch, ReplyConsumer
+from locust_kafka.kafka.foreign import Dropped
 from locust_kafka.kafka.producer import DeliveryReport
 
 logger = logging.getLogger("locust_kafka")
 
-STUCK_NS = 5_000_000_000
 LOOK_S = 1.0
-BLOCKED_LOOKS = 15
-"""After so many looks in a row that find replies waiting, the exchange greenlet is known to be blocked."""
 
 
 class ExchangeEngine:
@@ -42,16 +42,16 @@ class ExchangeEngine:
 
     Args:
         rule: what identifies an exchange.
-        generation: the prefix of this run's trace ids in this process.
-        siblings: what the trace ids of the run's other processes begin with.
+        routing: where replies come, and whose they are.
         recorder: where results go.
         on_fatal: is called once when the run cannot go on.
     """
 
     def __init__(
-        self, rule: Rule, generation: bytes, siblings: bytes, recorder: Recorder, on_fatal: Callable[[RunInvalid], None]
+        self, rule: Rule, routing: ReplyRouting, recorder: Recorder, on_fatal: Callable[[RunInvalid], None]
     ) -> None:
-        self.correlator: Correlator[Exchange] = Correlator(generation if rule.ours else None)
+        self.correlator: Correlator[Exchange] = Correlator(routing.generation if rule.ours else None)
+        self.routing = routing
         wakeup = self._wakeup = Wakeup()
         self.reply_batches: HubQueue[ReplyBatch] = HubQueue(wakeup)
         self.delivery_reports: HubQueue[DeliveryReport[Exchange]] = HubQueue(wakeup)
@@ -62,7 +62,6 @@ class ExchangeEngine:
         """librdkafka said that brokers are down or a topic is away: it never takes that back, so somebody must look."""
         self.delivery_failures = DeliveryFailures(self.note_event)
         self._rule = rule
-        self._siblings = siblings
         self._recorder = recorder
         self._registered = recorder.registered.append
         self._on_fatal = on_fatal
@@ -71,7 +70,7 @@ class ExchangeEngine:
         self._watermark_ns = perf_counter_ns()
         self._nothing_pending = Event()
         self._greenlets: list[gevent.Greenlet] = []
-        self._stuck_looks = self._blocked_looks = 0
+        self._watermark_check = WatermarkCheck()
         # Events bear the wall clock's time as of the run's begin: a clock that is set meanwhile must not move them.
         self._wall_offset_ns = time_ns() - perf_counter_ns()
         self._fatal = False
@@ -80,6 +79,7 @@ class ExchangeEngine:
         """Start to listen: the reply consumer (already assigned), and the greenlet."""
         self.consumer = consumer
         self._watermark_ns = perf_counter_ns()
+        self.routing.narrow = consumer.forget
         consumer.start()
         self._greenlets = [gevent.spawn(self._run), gevent.spawn(self._watch_consumer)]
 
@@ -96,6 +96,11 @@ class ExchangeEngine:
             consumer.next_deadline_ns is None or exchange.deadline_ns < consumer.next_deadline_ns
         ):
             consumer.next_deadline_ns = exchange.deadline_ns
+
+    def accept_other_ids(self) -> None:
+        """From now on ids are registered that do not begin with our prefix (a trace that the user has begun)."""
+        self.correlator.accept_other_ids()
+        self.routing.accept_other_ids()
 
     def not_sent(self, exchange: Exchange, reason: str) -> None:
         """The request never left: librdkafka refused it, or its queue stayed full."""
@@ -196,25 +201,30 @@ class ExchangeEngine:
             if self.correlator.undelivered(exchange, reported_ns):
                 self._ended(exchange)
         if batch.messages:
-            self._judge_all(batch.messages[:1], batch.watermark_ns)
-            self._judge_all(batch.messages[1:], batch.rest_ns)
+            early, ids = batch.early, batch.trace_ids
+            self._judge_all(batch.messages[:early], ids and ids[:early], batch.watermark_ns)
+            self._judge_all(batch.messages[early:], ids and ids[early:], batch.rest_ns)
+            if self.routing.is_proving:
+                self.routing.prove(batch.messages)
+        if batch.dropped is not None:
+            self._note_dropped(batch.dropped)
         self._watermark_ns = max(self._watermark_ns, batch.watermark_ns)
         for exchange in self.correlator.expire(batch.watermark_ns):
             exchange.consumer_disconnected = bool(self.disconnected_since_ns)
             self._ended(exchange)
 
-    def _judge_all(self, messages: list[Any], received_ns: int) -> None:
+    def _judge_all(self, messages: list[Any], trace_ids: list[bytes | None] | None, received_ns: int) -> None:
         recorder = self._recorder
         id_of, match, to_wake = self._rule.of_reply, self.correlator.match, self._to_wake
         batch_matched = recorder.batch_matched
         recorder.took(messages)
-        for message in messages:
+        for at, message in enumerate(messages):
             if message.error() is not None:
                 recorder.results.replies_read -= 1
                 self._consumer_error(message.error(), str(message.topic() or ""))
                 continue
             try:
-                correlation_id = id_of(message)
+                correlation_id = id_of(message) if trace_ids is None else trace_ids[at]
             except (Exception, SystemError):  # a header name that is no UTF-8
                 message.set_headers([])  # a second look at such headers would end the process
                 correlation_id = None
@@ -245,9 +255,16 @@ class ExchangeEngine:
         elif ended is not None:
             self._recorder.later_reply(correlation_id, ended, verdict, message, received_ns)
         else:
-            if verdict is Verdict.FOREIGN and self._siblings and correlation_id.startswith(self._siblings):
-                self._recorder.results.of_siblings += 1
+            if verdict is Verdict.FOREIGN:
+                matched = self.correlator.books.outcomes[Outcome.MATCHED] > 0
+                self.routing.note_foreign(message, correlation_id, some_matched=matched)
             self._recorder.unmatched(message, correlation_id)
+
+    def _note_dropped(self, dropped: Dropped) -> None:
+        self.correlator.books.verdicts[Verdict.FOREIGN] += dropped.replies
+        self._recorder.results.replies_read += dropped.replies
+        self._recorder.results.reply_bytes += dropped.size
+        self.routing.note_dropped(dropped)
 
     def _ended(self, exchange: Exchange) -> None:
         if exchange.outcome is Outcome.UNDELIVERED:
@@ -276,12 +293,8 @@ class ExchangeEngine:
             self._check_watermark()
 
     def _check_watermark(self) -> None:
-        """Whether the native thread is stuck, or the exchange greenlet; twice, for a paused process is neither."""
-        old = perf_counter_ns() - self._watermark_ns > STUCK_NS
-        waiting = self.reply_batches.waiting
-        self._stuck_looks = self._stuck_looks + 1 if old and not waiting else 0
-        self._blocked_looks = self._blocked_looks + 1 if old and waiting else 0
-        if self._stuck_looks > 1:
-            self.fail(f"the reply consumer is stuck: nothing came from it for {STUCK_NS / 1e9:.0f} s")
-        if self._blocked_looks > BLOCKED_LOOKS:
-            self.fail(f"replies have waited for {BLOCKED_LOOKS} s to be judged: the exchange greenlet is blocked")
+        sentence = self._watermark_check.look(
+            perf_counter_ns() - self._watermark_ns, waiting=self.reply_batches.waiting
+        )
+        if sentence:
+            self.fail(sentence)

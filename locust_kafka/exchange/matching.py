@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from locust_kafka.core.traceparent import trace_id_of
-from locust_kafka.kafka.record import headers_of, record_headers
+from locust_kafka.kafka.record import headers_of, record_headers, trace_of_reply
 
 logger = logging.getLogger("locust_kafka")
 
@@ -67,7 +67,7 @@ def rule(text: str) -> Rule:
             return last_header(headers, name) or None  # an empty id would name nobody
 
         return Rule(text, of_header, lambda reply: last_header(headers_of(reply), name), ours=False, header=name)
-    return Rule(text, _trace_of_request, _trace_of_reply, ours=True)
+    return Rule(text, _trace_of_request, trace_of_reply, ours=True)
 
 
 def rule_of(match: Match) -> Rule:
@@ -101,10 +101,3 @@ def _checked(found: Any, which: str) -> bytes | None:
 
 def _trace_of_request(_key: bytes | None, _value: bytes | None, headers: Headers) -> bytes | None:
     return trace_id_of(last_header(headers, "traceparent"))
-
-
-def _trace_of_reply(reply: Any) -> bytes | None:
-    for name, value in reversed(headers_of(reply) or ()):
-        if name == "traceparent":
-            return trace_id_of(value)
-    return None

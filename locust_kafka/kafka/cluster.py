@@ -16,8 +16,8 @@ from typing import Any
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
+from locust_kafka.core.routing import Partition
 from locust_kafka.kafka.causes import BrokerError, PartitionState
-from locust_kafka.kafka.consumer import Partition
 
 ANSWER_S = 3.0
 POLL_S = 0.1

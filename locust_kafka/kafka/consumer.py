@@ -11,15 +11,14 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from locust_kafka.core.routing import Partition
 from locust_kafka.hub.queue import HubQueue
 from locust_kafka.hub.thread import NativeThread
+from locust_kafka.kafka.foreign import Dropped, ForeignFilter
 
 POLL_S = 0.1
 BATCH = 1000
 MAX_ERRORS = 100
-
-Partition = tuple[str, int]
-"""A topic and the number of a partition."""
 
 
 @dataclass(slots=True)
@@ -33,6 +32,9 @@ class ReplyBatch:
             be said to have been here before it was.
         errors: what librdkafka reported beside the messages.
         death: why the thread ended, if it did.
+        early: how many of the messages were received at the watermark, the others by `rest_ns`.
+        trace_ids: of the messages, if they were looked at already.
+        dropped: foreign replies that are not among the messages.
     """
 
     watermark_ns: int
@@ -40,6 +42,9 @@ class ReplyBatch:
     rest_ns: int = 0
     errors: list[KafkaError] = field(default_factory=list)
     death: BaseException | None = None
+    early: int = 1
+    trace_ids: list[bytes | None] | None = None
+    dropped: Dropped | None = None
 
 
 class ReplyConsumer:
@@ -48,12 +53,13 @@ class ReplyConsumer:
     Args:
         config: librdkafka's settings.
         reply_batches: where batches and watermarks go.
+        foreign: drops what is not ours.
 
     Raises:
         KafkaException: librdkafka refused a setting.
     """
 
-    def __init__(self, config: dict[str, Any], reply_batches: HubQueue[ReplyBatch]) -> None:
+    def __init__(self, config: dict[str, Any], reply_batches: HubQueue[ReplyBatch], foreign: ForeignFilter) -> None:
         self.next_deadline_ns: int | None = None
         """Set by the exchange greenlet: the thread wakes by then at the latest, so that timeouts are on time."""
         self._errors: deque[KafkaError] = deque(maxlen=MAX_ERRORS)  # librdkafka repeats them 20 times a second
@@ -62,7 +68,9 @@ class ReplyConsumer:
             "statistics.interval.ms": 1000,
         })  # fmt: skip
         self._reply_batches = reply_batches
+        self._foreign = foreign
         self._added: deque[list[TopicPartition]] = deque()
+        self._forgotten: deque[list[TopicPartition]] = deque()
         self._stopping = False
         self._statistics = ""
         self._thread = NativeThread(self._listen, self._died)
@@ -78,6 +86,10 @@ class ReplyConsumer:
     def add(self, partitions: Iterable[Partition]) -> None:
         """Read partitions that a reply topic has gained, from their start; from any thread."""
         self._added.append([TopicPartition(topic, number, 0) for topic, number in partitions])
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Read these partitions no more; from any thread."""
+        self._forgotten.append([TopicPartition(topic, number) for topic, number in partitions])
 
     def has_broker(self) -> bool:
         """Whether it was connected to a broker at librdkafka's last statistics, which come once a second.
@@ -101,23 +113,45 @@ class ReplyConsumer:
 
     def _listen(self) -> None:
         poll, consume, put = self._consumer.poll, self._consumer.consume, self._reply_batches.put
+        foreign, handed_ns = self._foreign, 0
         while not self._stopping:
-            while self._added:
-                self._consumer.incremental_assign(self._added.popleft())
-            deadline = self.next_deadline_ns
-            wait_s = POLL_S if deadline is None else (deadline - perf_counter_ns()) / 1e9
-            first = poll(min(max(wait_s, 0.001), POLL_S))
+            self._change_assignment()
+            first = poll(self._patience_s())
             received_ns = perf_counter_ns()
             messages = [] if first is None else [first, *consume(BATCH, 0)]
             rest_ns = perf_counter_ns()
-            errors = []
+            batch = ReplyBatch(received_ns, messages, rest_ns)
+            if foreign.active and messages:
+                batch.messages, batch.trace_ids = foreign.sift(messages)
+                batch.early = 1 if batch.messages and batch.messages[0] is first else 0
+                if not (batch.messages or self._errors or self._is_awaited(received_ns, handed_ns)):
+                    continue  # nothing for the hub, which it would be woken for
+            batch.dropped = foreign.take_dropped()
             while self._errors:
-                errors.append(self._errors.popleft())
-            put(ReplyBatch(received_ns, messages, rest_ns, errors))
+                batch.errors.append(self._errors.popleft())
+            handed_ns = received_ns
+            put(batch)
         last = consume(BATCH * 100, 0)
         ended_ns = perf_counter_ns()
-        put(ReplyBatch(ended_ns, last, ended_ns))
+        put(ReplyBatch(ended_ns, last, ended_ns, dropped=foreign.take_dropped()))
         self._consumer.close()
+
+    def _patience_s(self) -> float:
+        """How long to wait for a reply: timeouts are to be on time."""
+        deadline = self.next_deadline_ns
+        wait_s = POLL_S if deadline is None else (deadline - perf_counter_ns()) / 1e9
+        return min(max(wait_s, 0.001), POLL_S)
+
+    def _is_awaited(self, now_ns: int, handed_ns: int) -> bool:
+        """Whether the hub wants a watermark although there are no replies for it."""
+        deadline = self.next_deadline_ns
+        return now_ns - handed_ns > POLL_S * 1e9 or (deadline is not None and now_ns >= deadline)
+
+    def _change_assignment(self) -> None:
+        while self._added:
+            self._consumer.incremental_assign(self._added.popleft())
+        while self._forgotten:
+            self._consumer.incremental_unassign(self._forgotten.popleft())
 
     def _take_statistics(self, statistics: str) -> None:
         self._statistics = statistics

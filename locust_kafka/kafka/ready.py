@@ -6,6 +6,7 @@ import time
 
 from confluent_kafka import KafkaError, KafkaException
 
+from locust_kafka.core.routing import Partition
 from locust_kafka.errors import NotReady, SettingsError
 from locust_kafka.kafka.causes import (
     BrokerError,
@@ -18,7 +19,6 @@ from locust_kafka.kafka.causes import (
 from locust_kafka.kafka.certificates import certificate_errors
 from locust_kafka.kafka.cluster import Cluster, ClusterView, probe
 from locust_kafka.kafka.config import cluster_config, probe_config
-from locust_kafka.kafka.consumer import Partition
 from locust_kafka.kafka.login import await_token
 from locust_kafka.kafka.properties import mask
 from locust_kafka.settings import Settings

@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from locust_kafka.core.legs import RecordMetadata
+from locust_kafka.core.traceparent import trace_id_of
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -34,6 +35,27 @@ def record_headers(message: Any) -> Headers | None:
     """
     try:
         return headers_of(message) or []
+    except (SystemError, UnicodeDecodeError):
+        message.set_headers([])
+        return None
+
+
+def trace_of_reply(message: Any) -> bytes | None:
+    """The trace id of its last traceparent; None for one without, or one that W3C refuses.
+
+    Raises:
+        SystemError, UnicodeDecodeError: a header's name is no UTF-8.
+    """
+    for name, value in reversed(headers_of(message) or ()):
+        if name == "traceparent":
+            return trace_id_of(value)
+    return None
+
+
+def readable_trace_id(message: Any) -> bytes | None:
+    """The same; None also for headers that cannot be read, which the message then has no more."""
+    try:
+        return trace_of_reply(message)
     except (SystemError, UnicodeDecodeError):
         message.set_headers([])
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from locust_kafka.core.traceparent import TraceContext, parse_traceparent
@@ -77,12 +77,12 @@ def reply_timeout_s(timeout: Any) -> float:
     return float(timeout)
 
 
-def request_headers(headers: Any, reserved: str) -> HeaderList:
+def request_headers(headers: Any, reserved: Collection[str]) -> HeaderList:
     """A request's own headers as (name, value) pairs; a traceparent is left out, see `parent_context`.
 
     Args:
         headers: a mapping, or pairs.
-        reserved: the header that names the reply topic, which is ours.
+        reserved: the headers that say where the reply is to come, which are ours.
 
     Raises:
         TypeError: a name is no text, or a value is neither bytes nor text nor None.
@@ -101,8 +101,11 @@ def request_headers(headers: Any, reserved: str) -> HeaderList:
         if not (value is None or isinstance(value, (bytes, str))):
             raise TypeError(f"the header {name!a} must be bytes, str or None, not {type(value).__name__}")
         encoded(name, "a header's name")
-        if name == reserved:
-            raise ValueError(f"the header {name!r} is set by the plugin: give the user class a reply_topic instead")
+        if name in reserved:
+            raise ValueError(
+                f"the header {name!r} is set by the plugin: give the user class a reply_topic, or use "
+                "--kafka-reply-routing shared, instead"
+            )
         checked.append((name, encoded(value, f"the header {name!r}") if isinstance(value, str) else value))
     return checked
 

@@ -162,7 +162,7 @@ class KafkaClient(RequestSender):
 
         Raises:
             TypeError: an argument has the wrong type; nothing was registered.
-            ValueError: no reply could carry that id.
+            ValueError: no reply could carry that id, or workers read their own replies only (`--kafka-reply-routing`).
             CorrelationIdInUse: it is that of another request.
             RunOver: the run has ended.
         """

@@ -69,7 +69,7 @@ def _place() -> tuple[int, int, int]:
     """The run's number, this worker's index, and how many workers there are."""
     for plugin in Plugin.all():
         index = plugin.worker.index if plugin.worker is not None else 0
-        return plugin.ending.number, index, int(plugin.options.get("kafka_worker_count") or 1)
+        return plugin.ending.number, index, len(plugin.options.get("kafka_workers") or [""])
     return 0, 0, 1
 
 

@@ -75,6 +75,7 @@ def expect(
     """Register an exchange whose request somebody else sends; see `KafkaClient.expect`."""
     if correlation_id is not None and not isinstance(correlation_id, (str, bytes)):
         raise TypeError(f"the correlation id must be str, bytes or None, not {type(correlation_id).__name__}")
+    run.routing.refuse_unrouted()
     called = request_name(settings.reply_topic if name is None else name)
     timeout_s = settings.reply_timeout_s if timeout is None else reply_timeout_s(timeout)
     if not run.is_open:
@@ -87,7 +88,7 @@ def expect(
             if not _TRACE_ID.fullmatch(wanted.decode("ascii", "replace")):
                 raise ValueError(f"the correlation id {correlation_id!r} is no trace id: use 32 lower-case hex digits")
             trace_id = wanted
-            run.engine.correlator.accept_other_ids()
+            run.engine.accept_other_ids()
         if not wanted:
             raise ValueError("the correlation id is empty: no reply could be matched to it")
     now_ns = perf_counter_ns()

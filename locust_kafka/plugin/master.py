@@ -93,7 +93,7 @@ class MasterSide:
         self._run_finished.clear()
         self.ending = False
         self.run_id = options["kafka_run_id"] = uuid.uuid4().hex
-        options["kafka_worker_count"] = self._runner.worker_count
+        options["kafka_workers"] = sorted(name for name in self._runner.clients if self._alive(name))
         self._kafka_classes, self._stages, self._plan = kafka_classes, stages, None
         self._opened, self._results, self._finished, self._unreadable = set(), {}, set(), set()
         self._heard_s, self._shares, self._cut_s = {}, {}, 0.0

@@ -19,6 +19,7 @@ from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 from locust_kafka.core.history import History
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import EXIT_NOT_STARTED, KafkaPluginError, RunInvalid, SettingsError
+from locust_kafka.exchange.routing import ALONE
 from locust_kafka.kafka.pool import warm_ns
 from locust_kafka.plugin.classes import kafka_users, settings_for
 from locust_kafka.plugin.compat import listen_first, warn_of_untested
@@ -153,8 +154,7 @@ class Plugin:
             previous.recorder.rows.disconnect()
         self._runs += 1
         self.ending = Ending(settings, self._runs, is_worker=self.worker is not None)
-        workers = int(self._options.values.get("kafka_worker_count") or 1) if self.worker is not None else 1
-        share = 1 / max(1, workers)
+        share = ALONE if self.worker is None else self.worker.share(self._options.values)
         match = next((one.match for one in kafka_users(self.environment.user_classes)), None)
         run_id = str(self._options.values.get("kafka_run_id") or "") if self.worker is not None else ""
         spec = RunSpec(

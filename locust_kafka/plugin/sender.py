@@ -58,7 +58,9 @@ class RequestSender:
         self._run = run
         self._settings = settings
         self._timeout_ns = int(settings.reply_timeout_s * 1e9)
-        self._reply_to = (run.settings.reply_to_header, settings.reply_topic)
+        self._reply_to = (run.settings.reply_to_header, run.own_topics.instead_of(settings.reply_topic))
+        self._partitions = run.routing.headers.get(settings.reply_topic, {})
+        self._reserved = (self._reply_to[0], run.routing.header) if self._partitions else self._reply_to[:1]
         self._producer: RequestProducer[Exchange] | None = None
         self._usable_from_ns = 0
         self._gone = False
@@ -130,7 +132,7 @@ class RequestSender:
         """Check what was given, begin an exchange and produce its request."""
         run, settings = self._run, self._settings
         body = value if type(value) is bytes else payload(value)
-        own_headers = None if headers is None else request_headers(headers, self._reply_to[0])
+        own_headers = None if headers is None else request_headers(headers, self._reserved)
         topic = settings.request_topic if topic is None else topic
         if name is None or name not in self._names:
             name = self._checked_name(topic if name is None else name)
@@ -150,6 +152,8 @@ class RequestSender:
         if sampled:
             traceparent = request_traceparent(trace_id, sampled=True)
         all_headers: HeaderList = [("traceparent", traceparent), self._reply_to]
+        if self._partitions:
+            all_headers.append(self._partitions[trace_id[30:]])
         root_id = parent_id = b""
         if own_headers is not None:
             trace_id, root_id, parent_id, sampled, all_headers = self._joined(
@@ -185,7 +189,7 @@ class RequestSender:
         **options: Any,
     ) -> Exchange:
         """As `_send`, of a value that is serialized first: the clock of the exchange does not run yet."""
-        own = [] if headers is None else request_headers(headers, self._reply_to[0])
+        own = [] if headers is None else request_headers(headers, self._reserved)
         body, took_ns = serialize(serializer, value, self._settings.request_topic if topic is None else topic, own)
         exchange = self._send(body, key, own or None, name, topic, *more, **options)
         self._run.recorder.measure.payload("serialize", exchange, took_ns)
@@ -202,9 +206,9 @@ class RequestSender:
         root_id = trace_id[16:]
         sampled = bool(context.flags & 1) and self._run.tracer is not None
         if self._run.rule.ours:
-            self._run.engine.correlator.accept_other_ids()
+            self._run.engine.accept_other_ids()
         traceparent = b"00-%b-%b-%02x" % (context.trace_id, root_id, context.flags)
-        return context.trace_id, root_id, context.span_id, sampled, [("traceparent", traceparent), ours[1], *own]
+        return context.trace_id, root_id, context.span_id, sampled, [("traceparent", traceparent), *ours[1:], *own]
 
     def _correlation_id(self, trace_id: bytes, key: bytes | None, body: bytes | None, headers: HeaderList) -> bytes:
         """What another rule takes for the id; a header that the user did not give is filled in."""

@@ -43,6 +43,8 @@ def add_up(
             else:
                 one.invalid.append(f"worker {worker} ended without a last report: {lost} pending requests are LOST")
         total.add(one)
+    if total.routing.sentence:
+        total.invalid.append(total.routing.sentence)
     if not total.balanced(closed=True):
         total.invalid.append("the books do not balance")
     return total

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any, Protocol, TypeVar
 
 import gevent
 from locust.runners import STATE_INIT, STATE_STOPPED, WorkerRunner
 
+from locust_kafka.core.routing import Share
 from locust_kafka.errors import KafkaPluginError, RunInvalid
 from locust_kafka.plugin import messages as m
 from locust_kafka.plugin.compat import send_worker_stats
@@ -62,6 +63,12 @@ class WorkerSide:
     def index(self) -> int:
         """The worker's number, from 0."""
         return max(0, self._runner.worker_index)
+
+    def share(self, options: Mapping[str, Any]) -> Share:
+        """Which of the workers it is that the master counted as the run began, by the options that it sent."""
+        workers = options.get("kafka_workers") or [self._runner.client_id]
+        known = self._runner.client_id in workers
+        return Share(workers.index(self._runner.client_id) if known else len(workers), len(workers))
 
     def opened(self, run: Run) -> None:
         """Tell the master that users may send here."""

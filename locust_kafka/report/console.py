@@ -12,6 +12,7 @@ from locust_kafka.core.checks import Judged
 from locust_kafka.core.name_results import SHOWN, NameResults
 from locust_kafka.core.results import MAX_NAMES, OTHER_NAMES, RunResults
 from locust_kafka.exchange.measure import single_legs_ms
+from locust_kafka.options import SHARED
 from locust_kafka.report import health, legs, verdict
 from locust_kafka.report.summary import achieved_rate, link
 
@@ -133,12 +134,13 @@ def _outcomes(results: RunResults, whole: NameResults) -> list[str]:
 def _verdicts(results: RunResults) -> list[str]:
     out = ["", "Verdicts, one per reply"]
     out += [_count(v, results.total.verdicts[v], _VERDICT_PHRASES[v]) for v in Verdict]
-    if results.of_siblings:
-        foreign = results.total.verdicts[Verdict.FOREIGN] - results.of_siblings
-        out.append(
-            f"  of the foreign, {results.of_siblings} belong to this run's other workers (each worker reads every "
-            f"reply) and {foreign} to others"
-        )
+    siblings = results.routing.siblings
+    if siblings:
+        foreign = results.total.verdicts[Verdict.FOREIGN] - siblings
+        out.append(f"  of the foreign, {siblings} belong to this run's other workers and {foreign} to others")
+    if results.routing.processes.keys() - {SHARED} or results.routing.processes.total() > 1:
+        found = ", ".join(f"{words} ({count})" for words, count in sorted(results.routing.processes.items()))
+        out.append(f"  reply routing, and how many processes went by it: {found}")
     return out
 
 

@@ -28,11 +28,12 @@ from locust_kafka.run.arrivals import Arrivals
 from locust_kafka.run.drain import Drain
 from locust_kafka.run.flusher import Flusher
 from locust_kafka.run.observers import open_log, open_telemetry
+from locust_kafka.run.own_topics import OwnTopics
 from locust_kafka.run.process import ProcessTuning, warm_inspect
 from locust_kafka.run.readiness import Connection, connect
 from locust_kafka.run.sampler import Sampler
 from locust_kafka.run.selfcheck import SelfCheck
-from locust_kafka.run.spec import RunSpec, State, measure_time, note_counts
+from locust_kafka.run.spec import RunSpec, State, measure_time, note_counts, run_all
 from locust_kafka.run.watch import ClusterWatch
 from locust_kafka.telemetry.tracer import Tracer
 
@@ -89,7 +90,10 @@ class Run:
         """Request topics that are known to exist."""
         self.connection: Connection | None = None
         self.recorder = Recorder(rows, self.rule.text, settings.error_header)
-        self.engine = ExchangeEngine(self.rule, self.ids.generation, self.ids.run_prefix, self.recorder, self._fail)
+        self.routing = spec.routing(self.ids, ours=self.rule.ours)
+        self.own_topics = OwnTopics(settings, self.ids.generation.decode())
+        self.recorder.results.routing = self.routing.results
+        self.engine = ExchangeEngine(self.rule, self.routing, self.recorder, self._fail)
         self.pool: ProducerPool[Exchange] = ProducerPool(settings, self.engine.delivery_reports, self._fail)
         self.recorder.results.total = self.engine.correlator.books
         self.sampler = Sampler(lambda: self.results, lambda: self.users, self._longest_hub_lag)
@@ -231,14 +235,18 @@ class Run:
     def _connect(self) -> None:
         if self._refusal is not None:
             raise self._refusal
-        settings, recorder = self.settings, self.recorder
+        recorder = self.recorder
         open_log(self.spec.log_path, recorder)
-        self.connection = connect(settings, self.engine.reply_batches)
+        if self.routing.own_topics:
+            self.settings = self.own_topics.make()
+        settings = self.settings
+        self.connection = connect(settings, self.engine.reply_batches, self.routing)
         self.pool.brokers, recorder.results.cluster = self.connection.view.brokers, self.connection.view.words
         warm_inspect()
         if settings.tuning:
             self._tuning.apply()
-        self.tracer = open_telemetry(settings, self.spec.share, recorder, lambda: self.results, ours=self.rule.ours)
+        share = 1 / self.spec.share.workers
+        self.tracer = open_telemetry(settings, share, recorder, lambda: self.results, ours=self.rule.ours)
         self.engine.start(self.connection.consumer)
         self._watch = ClusterWatch(settings, self.connection, self.engine, recorder)
 
@@ -262,29 +270,22 @@ class Run:
         """Stop everything; whatever fails here makes the run invalid, and never keeps it open."""
         results, invalid = self.recorder.results, self.recorder.results.invalid
         steps: list[Callable[[], object]] = [lambda: self._measure_time(results)] if was_open else []
-        if self.self_check is not None:
-            steps.append(self.self_check.stop)
-        if self._flusher is not None:
-            steps.append(self._flusher.stop)
+        steps += [one.stop for one in (self.self_check, self._flusher) if one is not None]
         if (watch := self._watch) is not None:
             steps.append(lambda: invalid.extend(watch.stop()))
         steps += [
             lambda: self.engine.close(self.pool.stop), lambda: note_counts(results, self.engine),
             lambda: invalid.extend(self.recorder.close(LISTENER_PATIENCE_S)), self._tuning.restore,
+            self.own_topics.delete,
         ]  # fmt: skip
-        for step in steps:
-            try:
-                step()
-            except Exception as error:
-                invalid.append(f"the end of the run failed: {error!r}")
-        if isinstance(self.failure, RunInvalid):
-            invalid.append(str(self.failure))
+        invalid.extend(run_all(steps))
+        invalid += [str(self.failure)] if isinstance(self.failure, RunInvalid) else []
         if not results.balanced(closed=True):
             invalid.append("the books do not balance")
         self.state, self.is_open = State.CLOSED, False
 
     def _longest_hub_lag(self) -> int:
-        return self.self_check.take_longest_lag() if self.self_check is not None else 0
+        return 0 if self.self_check is None else self.self_check.take_longest_lag()
 
     def _closed_users(self) -> int:
         return self.users if self.arrivals is None and self.is_open else 0

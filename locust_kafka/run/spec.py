@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import perf_counter_ns
 
 from locust_kafka.core.results import RunResults
+from locust_kafka.core.routing import Share
+from locust_kafka.core.traceparent import TraceIds
 from locust_kafka.exchange.engine import ExchangeEngine
 from locust_kafka.exchange.matching import Match
+from locust_kafka.exchange.routing import ALONE, ReplyRouting
 from locust_kafka.run.arrivals import Arrivals
 from locust_kafka.settings import Settings
 
@@ -30,7 +34,7 @@ class RunSpec:
         settings: validated.
         match: a locustfile's own extractors; None for the rule of the settings.
         run_id: the same in all processes of a distributed run; "" for a local one.
-        share: which part of the caps (traces) is this process's, 0 to 1.
+        share: which of the workers this process is.
         log_path: of the exchange log; "" for none.
         plans_itself: whether the open model's plan begins with the run; else the master says when.
     """
@@ -38,9 +42,19 @@ class RunSpec:
     settings: Settings
     match: Match | None = None
     run_id: str = ""
-    share: float = 1.0
+    share: Share = ALONE
     log_path: str = ""
     plans_itself: bool = True
+
+    def routing(self, ids: TraceIds, *, ours: bool) -> ReplyRouting:
+        """Its reply routing.
+
+        Args:
+            ids: the trace ids of this process and run.
+            ours: whether replies are known by them.
+        """
+        wanted, reply_to = self.settings.reply_routing, self.settings.reply_to_header
+        return ReplyRouting(ids.generation, ids.run_prefix, wanted, self.share, ours=ours, reply_to=reply_to)
 
 
 def measure_time(results: RunResults, arrivals: Arrivals | None, first_ns: int, stopping_ns: int) -> None:
@@ -75,3 +89,14 @@ def note_counts(results: RunResults, engine: ExchangeEngine) -> None:
         results.note("delivery failures of requests that had ended", correlator.failed_after_end)
     if engine.disconnected_since_ns:
         results.invalid.append("the reply consumer had no broker at the end: replies may be missing")
+
+
+def run_all(steps: Iterable[Callable[[], object]]) -> list[str]:
+    """Take every step, also after one that failed; what went wrong, in sentences."""
+    trouble = []
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            trouble.append(f"the end of the run failed: {error!r}")
+    return trouble

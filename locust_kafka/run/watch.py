@@ -13,11 +13,11 @@ import gevent
 from confluent_kafka import KafkaException
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.core.routing import Partition
 from locust_kafka.exchange.engine import ExchangeEngine
 from locust_kafka.exchange.recorder import Recorder
 from locust_kafka.kafka.cluster import Cluster, ClusterView
 from locust_kafka.kafka.config import consumer_config
-from locust_kafka.kafka.consumer import Partition
 from locust_kafka.kafka.groups import describe_groups
 from locust_kafka.kafka.login import renewal_failure
 from locust_kafka.run.readiness import Connection
@@ -126,7 +126,7 @@ class ClusterWatch:
             logger.warning("the reply topic has gained partitions: %s; they are read from their start", _named(new))
             self._engine.note_event(f"the reply topic has gained partitions: {_named(new)}")
             self._starts.update(dict.fromkeys(new, 0))
-            self._consumer.add(new)
+            self._consumer.add([partition for partition in new if self._engine.routing.reads(partition)])
         ends = pool.apply(self._asked_ends, (wanted,))
         if ends is not None:
             self._check_ends(*ends)

@@ -26,12 +26,12 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined] # as in groups
 
 from locust_kafka.cli.doctor.facts import ClusterFacts, Plan, ReadFacts, Stamp, TopicFacts, Unreached
+from locust_kafka.core.routing import Partition
 from locust_kafka.errors import SettingsError
 from locust_kafka.kafka.causes import BrokerError, PartitionState, is_decided, setting_refused
 from locust_kafka.kafka.certificates import certificate_errors
 from locust_kafka.kafka.cluster import Cluster, ClusterView, probe
 from locust_kafka.kafka.config import cluster_config, consumer_config, probe_config, producer_config
-from locust_kafka.kafka.consumer import Partition
 from locust_kafka.kafka.login import admin_config, await_token, login_config, unconnected
 from locust_kafka.settings import Settings
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.errors import RunInvalid
-from locust_kafka.exchange import engine as engine_module
 from locust_kafka.exchange.engine import ExchangeEngine
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.failures import MAX_SAID
 from locust_kafka.exchange.matching import rule
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.routing import ReplyRouting
+from locust_kafka.exchange.stalled import BLOCKED_LOOKS
 from locust_kafka.kafka.consumer import ReplyBatch
 from locust_kafka.kafka.producer import DeliveryReport
 from tests.unit.records import CountedRows, Record, Watcher, reply_to
@@ -39,7 +40,9 @@ class Life:
         self.watcher = Watcher(each=each)
         self.recorder.observe(self.watcher)
         self.fatal: list[RunInvalid] = []
-        self.engine = ExchangeEngine(rule("traceparent"), GENERATION, b"abcd", self.recorder, self.fatal.append)
+        self.engine = ExchangeEngine(
+            rule("traceparent"), ReplyRouting(GENERATION, b"abcd"), self.recorder, self.fatal.append
+        )
         self.recorder.results.total = self.engine.correlator.books
         self.exchanges: dict[bytes, Exchange] = {}
         self.woken: Counter[bytes] = Counter()
@@ -245,7 +248,7 @@ def test_a_paused_process_is_no_stuck_consumer() -> None:
     blocked = Life()
     blocked.engine._watermark_ns -= 10**11
     blocked.batch(1)
-    for _ in range(engine_module.BLOCKED_LOOKS):
+    for _ in range(BLOCKED_LOOKS):
         blocked.engine._check_watermark()
     assert not blocked.fatal
     blocked.engine._check_watermark()
@@ -289,7 +292,7 @@ def test_siblings_are_counted_apart() -> None:
     life.batch(1, reply_to(b"abcd9999" + b"0" * 23 + b"1"), reply_to(b"e" * 32))
     life.process()
     assert life.recorder.results.total.verdicts[Verdict.FOREIGN] == 2
-    assert life.recorder.results.of_siblings == 1
+    assert life.engine.routing.results.siblings == 1
 
 
 def test_payloads_are_let_go_of() -> None:

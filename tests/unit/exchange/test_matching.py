@@ -17,6 +17,7 @@ from locust_kafka.exchange.engine import ExchangeEngine
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.matching import Headers, Match, Rule, last_header, rule, rule_of
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.routing import ReplyRouting
 from locust_kafka.kafka.consumer import ReplyBatch
 from tests.unit.records import CountedRows, Record
 
@@ -102,7 +103,7 @@ def judged(found: Rule, ids: list[bytes], *replies: Any) -> tuple[ExchangeEngine
     """An engine with these requests pending, after it has judged these replies."""
     fatal: list[RunInvalid] = []
     recorder = Recorder(CountedRows(), found.text)
-    engine = ExchangeEngine(found, b"abcd1234", b"abcd", recorder, fatal.append)
+    engine = ExchangeEngine(found, ReplyRouting(b"abcd1234", b"abcd"), recorder, fatal.append)
     recorder.results.total = engine.correlator.books
     for name in ids:
         engine.register(Exchange(name, "n", 1, 1, 100, b"abcd1234" + b"0" * 24, "requests"))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locust_kafka.errors import SettingsError
+from locust_kafka.exchange.routing import ReplyRouting
 from locust_kafka.hub.queue import HubQueue, Wakeup
 from locust_kafka.kafka.config import (
     cluster_config,
@@ -164,7 +165,7 @@ def test_no_refusal_repeats_a_secret(name: str, wrong: dict[str, str]) -> None:
     """Whatever librdkafka refuses, the sentence names the setting's line and holds no value of a secret one."""
     settings = parse({}, {**wrong, name: SECRETS[name]}, {next(iter(wrong)): 77, name: 78})
     with pytest.raises(SettingsError) as refused:
-        connect(settings, HubQueue(Wakeup()))
+        connect(settings, HubQueue(Wakeup()), ReplyRouting(b"abcd1234"))
     assert "line 77" in str(refused.value)
     assert SECRETS[name] not in str(refused.value)
 
@@ -175,7 +176,7 @@ def test_no_secret_that_is_refused_itself_is_repeated(name: str) -> None:
     secret = SECRETS[name]
     settings = parse({}, {name: secret, "security.protocol": secret})
     with pytest.raises(SettingsError) as refused:
-        connect(settings, HubQueue(Wakeup()))
+        connect(settings, HubQueue(Wakeup()), ReplyRouting(b"abcd1234"))
     assert secret not in str(refused.value)
     assert "***" in str(refused.value)
 

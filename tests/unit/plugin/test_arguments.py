@@ -39,10 +39,10 @@ def test_a_value_is_taken_or_refused_in_words(value: Any, what: str) -> None:
 @given(st.one_of(ANYTHING, st.lists(st.tuples(ANYTHING, ANYTHING)), st.dictionaries(st.text(), ANYTHING)))
 def test_headers_are_taken_or_refused_in_words(headers: Any) -> None:
     """What is taken can be encoded: names as UTF-8 text, values as bytes or None."""
-    refused = refusal(arguments.request_headers, headers, "reply-to")
+    refused = refusal(arguments.request_headers, headers, ["reply-to"])
     assert refused is None or str(refused)
     if refused is None:
-        for name, value in arguments.request_headers(headers, "reply-to"):
+        for name, value in arguments.request_headers(headers, ["reply-to"]):
             name.encode()
             assert value is None or isinstance(value, bytes)
 
@@ -50,14 +50,14 @@ def test_headers_are_taken_or_refused_in_words(headers: Any) -> None:
 def test_a_trace_of_the_users_own_is_taken_apart() -> None:
     """OpenTelemetry's traceparent gives the context; the other headers stay; a bad one is refused."""
     good = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
-    context, rest = arguments.parent_context(arguments.request_headers({"traceparent": good, "x": "y"}, "reply-to"))
+    context, rest = arguments.parent_context(arguments.request_headers({"traceparent": good, "x": "y"}, ["reply-to"]))
     assert context is not None
     assert (context.trace_id, context.span_id, context.flags) == (b"a" * 32, b"b" * 16, 1)
     assert rest == [("x", b"y")]
     with pytest.raises(ValueError, match="W3C wants"):
         arguments.parent_context([("traceparent", b"nonsense")])
     with pytest.raises(ValueError, match="reply_topic"):
-        arguments.request_headers({"reply-to": "elsewhere"}, "reply-to")
+        arguments.request_headers({"reply-to": "elsewhere"}, ["reply-to"])
 
 
 MESSAGES = (

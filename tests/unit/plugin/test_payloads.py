@@ -22,11 +22,13 @@ from locust_kafka.core.results import RunResults
 from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.routing import ReplyRouting
 from locust_kafka.plugin import payloads, sender
 from locust_kafka.plugin.classes import ClassSettings, KafkaAttributes, class_settings
 from locust_kafka.plugin.client import KafkaClient
 from locust_kafka.plugin.task_errors import _is_refusal
 from locust_kafka.report import legs
+from locust_kafka.run.own_topics import OwnTopics
 from locust_kafka.settings import parse
 from tests.support import ROOT
 from tests.unit.records import CountedRows
@@ -52,7 +54,8 @@ class Bench:
         run: Any = SimpleNamespace(
             settings=SimpleNamespace(reply_to_header="reply-to"), users=0, is_open=True, has_plan=True, topics={"Orders"},
             ids=SimpleNamespace(new=lambda: (b"%032x" % next(numbers), b"traceparent", b"key")), tracer=None,
-            rule=SimpleNamespace(ours=True), recorder=self.recorder, engine=SimpleNamespace(register=lambda _x: None),
+            rule=SimpleNamespace(ours=True), routing=ReplyRouting(b"abcd1234"),
+            own_topics=OwnTopics(parse({}), ""), recorder=self.recorder, engine=SimpleNamespace(register=lambda _x: None),
             pool=SimpleNamespace(own=lambda _s: SimpleNamespace(made_ns=0, timeout_s=9, produce=self.produce)),
         )  # fmt: skip
         settings = ClassSettings("Orders", "Answers", 9.0, False, serializer, deserializer)

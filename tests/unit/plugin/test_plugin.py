@@ -25,6 +25,7 @@ from locust.runners import STATE_CLEANUP, STATE_INIT, STATE_RUNNING, STATE_SPAWN
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.history import History, Second
 from locust_kafka.core.results import RunResults
+from locust_kafka.core.routing import Share
 from locust_kafka.errors import (
     EXIT_CUT_SHORT,
     EXIT_INVALID,
@@ -384,14 +385,15 @@ def test_a_workers_failure_is_that_of_its_own_run(monkeypatch: pytest.MonkeyPatc
     """A run that fails in its drain is named by its own id, which the master of the next run passes over."""
     StandIn.made, StandIn.not_ready = [], False
     monkeypatch.setattr(plugin_module, "Run", StandIn)
-    options = argparse.Namespace(kafka_run_id="first", kafka_worker_count=4)
+    options = argparse.Namespace(kafka_run_id="first", kafka_workers=["a", "b", "me", "z"])
     environment = Environment(user_classes=[Guest], events=Events(), parsed_options=options)
     runner = WorkerOfLocust()
+    runner.client_id = "me"
     environment.runner = runner
     plugin = Plugin(environment)
     environment.events.test_start.fire(environment=environment)
     first = StandIn.made[0]
-    assert (first.spec.share, first.spec.plans_itself) == (0.25, False)
+    assert (first.spec.share, first.spec.plans_itself) == (Share(2, 4), False)
     first.ending = True
     options.kafka_run_id = "second"
     starting = gevent.spawn(environment.events.test_start.fire, environment=environment)

@@ -139,7 +139,7 @@ def test_workers_own_replies_do_not_frighten() -> None:
     """Replies of this run's other workers are told apart from those of strangers."""
     results = RunResults()
     results.total.verdicts[Verdict.FOREIGN] = results.replies_read = 9
-    results.of_siblings = 7
+    results.routing.siblings = 7
     text = "\n".join(console.lines(results))
     assert "7 belong to this run's other workers" in text
     assert "and 2 to others" in text

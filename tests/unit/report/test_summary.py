@@ -28,7 +28,7 @@ MEASURED = {"requests", "replies", "rejected", "legs_ms", "latency_ms"}
 TOP = MEASURED | {
     "schema_version", "verdict", "checks",
     "balanced", "valid", "invalid", "load_s", "duration_s", "offered_rate", "achieved_rate", "arrivals",
-    "replies_of_other_workers", "names", "self_check", "legs_uncertainty_ms", "legs_unavailable", "broker_clocks_ms",
+    "replies_of_other_workers", "reply_routing", "names", "self_check", "legs_uncertainty_ms", "legs_unavailable", "broker_clocks_ms",
     "notes", "examples", "payload_bytes", "group", "events", "disturbances", "latency_since", "equations",
 }  # fmt: skip
 EXAMPLE = {

@@ -25,12 +25,14 @@ from locust_kafka.exchange.engine import ExchangeEngine
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.matching import rule
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.routing import ReplyRouting
 from locust_kafka.kafka.pool import WARM_NS
 from locust_kafka.plugin import sender as sender_module
 from locust_kafka.plugin.plugin import Plugin
 from locust_kafka.plugin.user import KafkaUser
 from locust_kafka.run import arrivals as arrivals_module
 from locust_kafka.run.arrivals import Arrivals
+from locust_kafka.run.own_topics import OwnTopics
 from locust_kafka.settings import parse
 from tests.unit.records import CountedRows
 
@@ -263,7 +265,9 @@ class OpenRun:
         self.arrivals = arrivals
         self.ids, self.rule, self.topics = TraceIds(""), rule("traceparent"), {"Waiter-Requests"}
         self.recorder = Recorder(CountedRows(), "traceparent")
-        self.engine = ExchangeEngine(self.rule, self.ids.generation, b"", self.recorder, _never)
+        self.routing = ReplyRouting(self.ids.generation)
+        self.own_topics = OwnTopics(self.settings, "")
+        self.engine = ExchangeEngine(self.rule, self.routing, self.recorder, _never)
         self.pool = SimpleNamespace(own=lambda _timeout_s: Producer(), take_back=lambda _producer: None)
 
     @property

@@ -16,6 +16,7 @@ from locust_kafka.exchange.engine import ExchangeEngine
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.matching import rule
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.routing import ReplyRouting
 from locust_kafka.kafka.consumer import ReplyBatch
 from locust_kafka.run import drain as drain_module
 from locust_kafka.run.drain import PATIENCE_S, Drain
@@ -34,7 +35,7 @@ class Ending:
 
     def __init__(self) -> None:
         self.recorder = Recorder(CountedRows(), "traceparent")
-        self.engine = ExchangeEngine(rule("traceparent"), GENERATION, b"abcd", self.recorder, _never)
+        self.engine = ExchangeEngine(rule("traceparent"), ReplyRouting(GENERATION, b"abcd"), self.recorder, _never)
         self.recorder.results.total = self.engine.correlator.books
         self.drain = Drain(self.engine, self.recorder)
         self.exchanges: list[Exchange] = []

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.core.routing import Partition
 from locust_kafka.exchange.engine import ExchangeEngine
 from locust_kafka.exchange.matching import rule
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.routing import ReplyRouting
 from locust_kafka.kafka.causes import PartitionState
 from locust_kafka.kafka.cluster import ClusterView
-from locust_kafka.kafka.consumer import Partition
 from locust_kafka.run import watch as watch_module
 from locust_kafka.run.readiness import Connection
 from locust_kafka.run.watch import NO_LEADER, SILENT_NS, ClusterWatch, leader_changes
@@ -89,7 +90,7 @@ class Watched:
         self.recorder = Recorder(CountedRows(), "traceparent")
         self.fatal: list[str] = []
         self.engine = ExchangeEngine(
-            rule("traceparent"), b"abcd1234", b"abcd", self.recorder, lambda error: self.fatal.append(str(error))
+            rule("traceparent"), ReplyRouting(b"abcd1234"), self.recorder, lambda error: self.fatal.append(str(error))
         )
         self.recorder.results.total = self.engine.correlator.books
         view = self.cluster.look({REQUESTS, REPLIES})

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 from locust_kafka.core import wire
-from locust_kafka.core.bounds import MAX_ITEMS, at_most
+from locust_kafka.core.bounds import MAX_ITEMS, MAX_SENTENCES, at_most
 
 Partition = tuple[str, int]
 """A topic and the number of a partition."""
@@ -156,7 +156,7 @@ class RoutingResults:
         processes, siblings, narrowed, astray = wire.listed(data)
         results = cls()
         results.siblings = wire.count(siblings)
-        results.processes.update(wire.counts(processes))
+        results.processes.update(wire.counts(at_most(processes, MAX_SENTENCES)))
         results.narrowed.update(at_most(wire.texts(narrowed), MAX_ITEMS))
         results.astray.update(wire.counts(astray))
         return results

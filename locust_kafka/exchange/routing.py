@@ -174,7 +174,7 @@ class ReplyRouting:
         self._mode, self._why, self._proof = SHARED, why, None
         for table in self.headers.values():
             table.clear()  # in place: senders hold them
-        self.foreign.owns = None
+        # Whose partitions they are still tells that a reply of another worker, which reads its own only, went astray.
         self._tell()
 
     def _tell(self) -> None:

@@ -18,11 +18,12 @@ class Record:
     def __init__(
         self, topic: str = "replies", key: bytes | None = b"k", value: bytes | None = b"v",
         headers: list[tuple[str, bytes | None]] | None = None, *, poisoned: bool = False, append_ms: int = 1,
+        partition: int = 0,
     ) -> None:  # fmt: skip
         self._topic, self._key, self._value = topic, key, value
         self._headers = headers
         self._poisoned, self._asked = poisoned, False
-        self._append_ms = append_ms
+        self._append_ms, self._partition = append_ms, partition
 
     def headers(self) -> list[tuple[str, bytes | None]] | None:
         if self._poisoned:
@@ -41,7 +42,7 @@ class Record:
         return self._topic
 
     def partition(self) -> int:
-        return 0
+        return self._partition
 
     def offset(self) -> int:
         return 0

@@ -60,6 +60,17 @@ class Life:
     def batch(self, at: int, *records: Record) -> None:
         self.engine.reply_batches.put(ReplyBatch(at, list(records), at))
 
+    def handed_over(self, at: int, records: list[Record], *, sifted: bool) -> None:
+        """As the reply consumer's thread does it."""
+        batch = ReplyBatch(at, list(records), at)
+        if sifted:
+            foreign = self.engine.routing.foreign
+            assert foreign.active
+            batch.messages, batch.trace_ids = foreign.sift(records)
+            batch.early = 1 if batch.messages and batch.messages[0] is records[0] else 0
+            batch.dropped = foreign.take_dropped()
+        self.engine.reply_batches.put(batch)
+
     def acked(self, exchange: Exchange, at: int) -> None:
         exchange.delivery, exchange.acked_ns = Record("requests"), at
 

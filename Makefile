@@ -6,7 +6,7 @@ SECONDS ?= 60
 INPUTS ?= 1000000
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint audit bench soak memory accuracy batching scaling lock clean
+.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint audit bench bench-rivals soak memory accuracy batching scaling lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
@@ -66,11 +66,17 @@ audit: $(INSTALLED)
 		$(BIN)/uv tool run --quiet pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || exit; \
 	done
 
+# ROWS=FILE also writes the generator's rows as JSON lines; benchmarks.picture draws them.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.waiter
-	$(BIN)/python -m benchmarks.generator
+	$(BIN)/python -m benchmarks.generator $(if $(ROWS),--json $(ROWS))
 	$(BIN)/python -m benchmarks.tracing
 	$(BIN)/python -m benchmarks.page
+
+# The Java client beside the bare one, on the same warm broker and echo.
+bench-rivals: $(INSTALLED)
+	$(BIN)/python -m benchmarks.generator --only "in flight" $(if $(ROWS),--json $(ROWS))
+	@echo "gatling-kafka-plugin is left out: Maven Central had it under neither org.galaxio nor ru.tinkoff when this was written."
 
 # Half an hour at 2 000/s with faults and the page open: memory, files, threads, the books, the latency.
 soak: $(INSTALLED)

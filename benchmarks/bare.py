@@ -1,9 +1,9 @@
 """The floor: the same clients with nothing around them; no books, no statistics, no Locust.
 
-bare.py BOOTSTRAP USERS
+bare.py BOOTSTRAP REQUESTS REPLIES USERS WARM_S MEASURE_S
 
 Closed model, one shared producer, replies matched by a dict, latencies in a list.  What a full generator costs more than
-this is what its accounting costs.
+this is what its accounting costs.  It sends until it is ended.
 """
 
 from gevent import monkey
@@ -14,29 +14,29 @@ import json  # noqa: E402 - gevent patches first
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections import deque  # noqa: E402
-from time import perf_counter_ns, process_time  # noqa: E402
+from time import perf_counter_ns  # noqa: E402
 from typing import Any  # noqa: E402
 
 import gevent  # noqa: E402
 from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: E402
 from gevent.hub import Waiter  # noqa: E402
 
-from benchmarks.generator import TOPICS, VALUE  # noqa: E402
+from benchmarks.cases import VALUE  # noqa: E402
 
-WARM_S, MEASURE_S = 5.0, 8.0
 start_new_thread = monkey.get_original("_thread", "start_new_thread")
 
 
 def main() -> None:
-    bootstrap, users = sys.argv[1], int(sys.argv[2])
+    bootstrap, requests, replies, users = *sys.argv[1:4], int(sys.argv[4])
+    warm_s, measure_s = map(float, sys.argv[5:7])
     sys.setswitchinterval(0.0005)
     pending: dict[bytes, tuple[int, Any]] = {}
     latencies: list[int] = []
     inbox: deque[tuple[int, list[bytes]]] = deque()
     wake = gevent.get_hub().loop.async_()
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bare", "enable.auto.commit": False})
-    numbers = consumer.list_topics(TOPICS[1], timeout=10).topics[TOPICS[1]].partitions
-    places = [TopicPartition(TOPICS[1], number) for number in numbers]
+    numbers = consumer.list_topics(replies, timeout=10).topics[replies].partitions
+    places = [TopicPartition(replies, number) for number in numbers]
     for place in places:
         place.offset = consumer.get_watermark_offsets(place, timeout=5)[1]
     consumer.assign(places)
@@ -71,7 +71,7 @@ def main() -> None:
             waiter: Waiter[None] = Waiter()
             pending[trace_id] = perf_counter_ns(), waiter
             headers = [("traceparent", b"00-" + trace_id + b"-0000000000000001-00")]
-            producer.produce(TOPICS[0], VALUE, key=trace_id, headers=headers, on_delivery=lambda _e, _m: None)
+            producer.produce(requests, VALUE, key=trace_id, headers=headers, on_delivery=lambda _e, _m: None)
             waiter.get()
 
     wake.start(match)
@@ -79,16 +79,17 @@ def main() -> None:
     start_new_thread(hear, ())
     for _ in range(users):
         gevent.spawn(user)
-    gevent.sleep(WARM_S)
+    gevent.sleep(warm_s)
     latencies.clear()
-    cpu = process_time()
-    gevent.sleep(MEASURE_S)
-    cpu, count = process_time() - cpu, len(latencies)
-    ordered = sorted(latencies)
-    figures = {"rate": count / MEASURE_S, "cpu_us": cpu / count * 1e6, "p50": ordered[count // 2] / 1e6,
-               "p99": ordered[count * 99 // 100] / 1e6}  # fmt: skip
+    print("BENCH begin", flush=True)
+    gevent.sleep(measure_s)
+    ordered = list(latencies)
+    print("BENCH end", flush=True)
+    ordered.sort()
+    count = len(ordered)
+    figures = {"count": count, "p50": ordered[count // 2] / 1e6, "p99": ordered[count * 99 // 100] / 1e6}
     print("BENCH", json.dumps(figures), flush=True)
-    os._exit(0)
+    gevent.sleep(600)  # whoever started it ends it
 
 
 if __name__ == "__main__":

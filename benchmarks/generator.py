@@ -1,100 +1,188 @@
-"""`make bench`: rate, CPU, latency and memory of the generator, against a light echo, beside a bare client."""
+"""`make bench`: rate, latency, CPU and memory of the generator, against warm echoes, beside the floors.
+
+python -m benchmarks.generator [--only SUBSTRING] [--seconds N] [--json FILE]
+
+Broker and echoes stay up over all rows, are warm before the first, and are measured as the tool is: from outside, in the
+same window.
+"""
 
 from __future__ import annotations
 
-import itertools
+import argparse
+import contextlib
 import json
+import os
+import signal
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TextIO
 
+import psutil
+from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks import probe
+from benchmarks.cases import BARE, JAVA, LOCUST, SLOW_MS, SLOW_TOPICS, TOPICS, Case, chosen
 from benchmarks.echo import echo
+from benchmarks.java import java
+from benchmarks.rows import HEADING, Latency, Row, row, to_json, to_markdown
 from locust_kafka.embedded import EmbeddedKafka
+from locust_kafka.paths import writable_file
 from tests.support import Process, create_topics, locust, read_summary
 
-TOPICS = ("bench-requests", "bench-replies")
-VALUE = b"x" * 200
 LOCUSTFILE = "benchmarks/generator_locustfile.py"
+FIRST_WARM_S, WARM_S, JAVA_WARM_S = 20.0, 3.0, 20.0
+"""Before the first row, for the JVMs of broker and echo; before each window; and for a JVM that is the tool itself."""
+MAX_LAG_S = 60.0
+PARTITIONS = 4
 
 
-class Case(NamedTuple):
-    """One row: users, their way to send, the echo's delay; `bare` users for the floor beside it."""
+class Place(NamedTuple):
+    """What stays up over all rows."""
 
-    name: str
-    users: int
-    how: str
-    options: tuple[str, ...] = ()
-    delay_ms: float = 0
-    producers: str = "shared"
-    bare: bool = False
-
-
-CASES = (
-    Case("closed, 50 users", 50, "request", bare=True),
-    Case("closed, 200 users", 200, "request", bare=True),
-    Case("closed, 50 users, a producer each", 50, "request", producers="own"),
-    Case("open, tasks, 2 000/s", 50, "send", ("--kafka-rate", "2000")),
-    Case("open, tasks, 20 000/s", 200, "send", ("--kafka-rate", "20000")),
-    Case("open, arrivals(), 20 000/s", 1, "arrivals", ("--kafka-rate", "20000")),
-    Case("open, arrivals(), 50 000/s", 1, "arrivals", ("--kafka-rate", "50000")),
-    Case("closed, 1 000 users (memory)", 1000, "request"),
-    Case("open, tasks, 2 000/s, service of 50 ms", 50, "send", ("--kafka-rate", "2000"), 50),
-)
+    bootstrap: str
+    broker: psutil.Process
+    echoes: dict[tuple[str, str], psutil.Process]
 
 
 def main() -> None:
-    print("| | exchanges/s | CPU µs each | p50 ms | p99 ms | schedule p99 ms | hub's core | RSS MB |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    with EmbeddedKafka(for_load=True) as kafka:
-        create_topics(kafka.bootstrap, *TOPICS)
-        for delay_ms, cases in itertools.groupby(CASES, key=lambda case: case.delay_ms):
-            with echo(kafka.bootstrap, TOPICS, delay_ms):
-                bare(kafka.bootstrap, 50)  # the JVMs compile
-                for case in cases:
-                    if case.bare:
-                        print(bare(kafka.bootstrap, case.users), flush=True)
-                    print(row(kafka.bootstrap, case), flush=True)
+    arguments = read_arguments()
+    cases = chosen(arguments.only)
+    if not cases:
+        raise SystemExit(f"--only {arguments.only!r} is in no row's name: see benchmarks/cases.py")
+    with contextlib.ExitStack() as stack:
+        rows = stack.enter_context(Path(arguments.json).open("w")) if arguments.json else None
+        measure(cases, arguments.seconds, rows)
 
 
-def bare(bootstrap: str, users: int) -> str:
-    with Process([sys.executable, "-m", "benchmarks.bare", bootstrap, str(users)]) as process:
-        process.wait()
-        figures = json.loads(next(line for line in process.lines if line.startswith("BENCH"))[6:])
-    return (
-        f"| bare client, {users} in flight | {figures['rate']:.0f} | {figures['cpu_us']:.0f} | {figures['p50']:.1f} | "
-        f"{figures['p99']:.1f} | | | |"
-    )
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.generator", description="Rate, latency, CPU and memory.")
+    parser.add_argument("--only", metavar="SUBSTRING", help="only the rows with this in their name")
+    parser.add_argument("--seconds", type=float, default=8, metavar="N", help="the measured window, 1 to 600 (8)")
+    parser.add_argument("--json", default="", metavar="FILE", help="also write each row as a line of JSON")
+    arguments = parser.parse_args()
+    if not 1 <= arguments.seconds <= 600:
+        parser.error(f"--seconds {arguments.seconds:g} is refused: give a number from 1 to 600")
+    try:
+        writable_file(arguments.json, "--json")
+    except ValueError as refused:
+        parser.error(str(refused))
+    return arguments
 
 
-def row(bootstrap: str, case: Case) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "s.json"
-        options = [
-            "--headless",
-            "--only-summary",
-            "-u",
-            str(case.users),
-            "-r",
-            "200",
-            "-t",
-            "17s",
-            "--kafka-warmup",
-            "7",
-        ]
-        options += ["--exit-code-on-error", "0", "--kafka-settle", "0", "--kafka-summary", str(path), *case.options]
-        with locust(bootstrap, TOPICS, LOCUSTFILE, *options, PRODUCERS=case.producers, HOW=case.how) as run:
-            code = run.wait()
-        summary = read_summary(path)
-        if code or not summary["balanced"]:
-            raise SystemExit(f"the bench run failed with {code}:\n{run.output}")
-        figures = json.loads(next(line for line in run.lines if line.startswith("BENCH"))[6:])
-    e2e, schedule = summary["latency_ms"]["e2e"], summary["legs_ms"].get("schedule", {}).get("p99")
-    return (
-        f"| {case.name} | {figures['rate']:.0f} | {figures['cpu_us']:.0f} | {e2e['p50']:.1f} | {e2e['p99']:.1f} | "
-        f"{'' if schedule is None else f'{schedule:.1f}'} | {summary['self_check']['hub_cpu']:.0%} | "
-        f"{figures['rss_mb']:.0f} |"
-    )
+def measure(cases: list[Case], seconds: float, rows: TextIO | None) -> None:
+    """Print each row as soon as it is known."""
+    with warm_place({case.topics for case in cases}) as place:
+        print(HEADING, flush=True)
+        for case in cases:
+            if case.own_core and len(os.sched_getaffinity(0)) < 2:
+                print(f"{case.name}: left out, for it needs two cores", file=sys.stderr)
+                continue
+            found = one(place, case, seconds)
+            print(to_markdown(found), flush=True)
+            if rows is not None:
+                rows.write(to_json(found) + "\n")
+                rows.flush()
+
+
+@contextlib.contextmanager
+def warm_place(topics: set[tuple[str, str]]) -> Iterator[Place]:
+    """Broker and echoes, after 20 s of load on each pair of topics."""
+    with contextlib.ExitStack() as stack:
+        kafka = stack.enter_context(EmbeddedKafka(for_load=True))
+        create_topics(kafka.bootstrap, *TOPICS, *SLOW_TOPICS, partitions=PARTITIONS)
+        broker = next(process for process in psutil.Process().children(recursive=True) if process.name() == "java")
+        echoes = {}
+        for pair in sorted(topics):
+            process = stack.enter_context(echo(kafka.bootstrap, pair, SLOW_MS if pair == SLOW_TOPICS else 0))
+            echoes[pair] = psutil.Process(process.pid)
+        place = Place(kafka.bootstrap, broker, echoes)
+        for pair in sorted(topics):
+            with tool(place, Case("warm-up", "", 200, tool=BARE, slow=pair == SLOW_TOPICS), FIRST_WARM_S, 1, "") as run:
+                run.await_line("BENCH end")
+            await_idle(place.bootstrap, pair)
+        yield place
+
+
+def one(place: Place, case: Case, seconds: float) -> Row:
+    """One row; what is left of it in the topics is answered before it ends."""
+    services = [place.broker, *place.echoes.values()]
+    warm_s = JAVA_WARM_S if case.tool == JAVA else WARM_S
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        probe.cores_apart(services) if case.own_core else contextlib.nullcontext(),
+        tool(place, case, warm_s, seconds, f"{folder}/summary.json") as run,
+    ):
+        try:
+            run.await_line("BENCH begin", warm_s + MAX_LAG_S)
+            kinds = probe.family(run.pid), [place.broker], [place.echoes[case.topics]]
+            begin = [probe.read(kind) for kind in kinds]
+            run.await_line("BENCH end", seconds + MAX_LAG_S)
+            end = [probe.read(kind) for kind in kinds]
+            run.await_line("BENCH {", MAX_LAG_S)
+            figures = figures_of(run)
+            latency = ended(run, Path(folder, "summary.json")) if case.tool == LOCUST else None
+        except AssertionError as failure:
+            raise SystemExit(f"{case.name}: {failure}") from failure
+    await_idle(place.bootstrap, case.topics)
+    usages = [probe.between(*pair) for pair in zip(begin, end, strict=True)]
+    latency = latency or Latency(figures["p50"], figures["p99"])
+    return row(case.name, case.group, figures["count"], latency, *usages, hub=case.tool != JAVA)
+
+
+def tool(place: Place, case: Case, warm_s: float, seconds: float, summary: str) -> Process:
+    """Start a case's tool; it sends until it is ended."""
+    window = f"{warm_s:g}", f"{seconds:g}"
+    if case.tool == BARE:
+        target = place.bootstrap, *case.topics, str(case.users)
+        return Process([sys.executable, "-m", "benchmarks.bare", *target, *window])
+    if case.tool == JAVA:
+        return java("JavaClient.java", place.bootstrap, *case.topics, str(case.users), *window)
+    options = ["--headless", "--only-summary", "-u", str(case.users), "-r", "200", "-t", "900s"]
+    options += ["--exit-code-on-error", "0", "--kafka-settle", "0", "--kafka-summary", summary, *case.options]
+    if case.processes:
+        options += ["--processes", str(case.processes)]
+    environment = {"PRODUCERS": case.producers, "HOW": case.how, "WARM_S": window[0], "MEASURE_S": window[1]}
+    return locust(place.bootstrap, case.topics, LOCUSTFILE, *options, **environment)
+
+
+def figures_of(run: Process) -> dict[str, Any]:
+    """What a tool says of its own window."""
+    figures: dict[str, Any] = json.loads(next(line for line in run.lines if line.startswith("BENCH {"))[6:])
+    return figures
+
+
+def ended(run: Process, path: Path) -> Latency:
+    """End Locust; its summary's latencies began with the window."""
+    run.signal(signal.SIGTERM)
+    code = run.wait()
+    summary = read_summary(path) if path.exists() else {"balanced": False}
+    if code or not summary["balanced"]:
+        raise SystemExit(f"the bench run failed with {code}:\n{run.output}")
+    e2e, schedule = summary["latency_ms"]["e2e"], summary["legs_ms"].get("schedule", {})
+    return Latency(e2e["p50"], e2e["p99"], schedule.get("p99"))
+
+
+def await_idle(bootstrap: str, topics: tuple[str, str]) -> None:
+    """Wait until there are as many replies as requests: the echo owes the next row nothing."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-idle"})
+    deadline = time.monotonic() + MAX_LAG_S
+    try:
+        while True:
+            requests, replies = (
+                sum(consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)[1]
+                    for number in range(PARTITIONS))
+                for topic in topics
+            )  # fmt: skip
+            if requests == replies:
+                return
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the echo still owes {requests - replies} replies after {MAX_LAG_S:.0f} s")
+            time.sleep(0.1)
+    finally:
+        consumer.close()
 
 
 if __name__ == "__main__":

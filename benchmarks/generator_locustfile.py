@@ -1,21 +1,24 @@
-"""As fast as it goes (or at --kafka-rate); prints its own rate, CPU and memory over the measured seconds."""
+"""As fast as it goes (or at --kafka-rate); with MEASURE_S it says when its window begins and ends, and what ended in it."""
 
 import json
 import os
+import sys
 from time import perf_counter
+from typing import Any
 
 import gevent
-import psutil
+from gevent.event import Event
 from locust import events, task
 from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
 
 from locust_kafka import KafkaUser
 from locust_kafka.plugin.plugin import Plugin
 
-WARM_S, MEASURE_S = float(os.environ.get("WARM_S", "6")), float(os.environ.get("MEASURE_S", "8"))
 VALUE = b"x" * 200
 HOW = os.environ.get("HOW", "request")
 LAG_PAUSE_S = 0.002
+LOOK, SEEN = "bench_look", "bench_seen"
 
 
 class Guest(KafkaUser):
@@ -32,29 +35,71 @@ class Guest(KafkaUser):
                 self.kafka.send(VALUE, name="echo", wait_for_ack=False)
 
 
-@events.init.add_listener
-def measure(environment: Environment, **_kwargs: object) -> None:
-    """Look at this process from within, after the warm-up."""
-    lags: list[float] = []
+class Window:
+    """The measured seconds, told in lines; whoever reads them looks at this process and its workers from outside.
 
-    def feel() -> None:
+    Users and their figures are with the workers, so the master asks them; alone, Locust hands the message back.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        assert environment.runner is not None
+        self._environment = environment
+        self._runner = environment.runner
+        self._seen: dict[str, int] = {}
+        self._all_seen = Event()
+        self._lags: list[float] = []
+        if not isinstance(self._runner, MasterRunner):
+            self._runner.register_message(LOOK, self._look)
+        if not isinstance(self._runner, WorkerRunner):
+            self._runner.register_message(SEEN, self._note)
+            environment.events.spawning_complete.add_listener(lambda **_kwargs: gevent.spawn(self._measure))
+
+    def _measure(self) -> None:
+        gevent.sleep(float(os.environ.get("WARM_S", "3")))
+        self._environment.events.reset_stats.fire()
+        self._lags.clear()
+        began = self._ask()
+        say("BENCH begin")
+        gevent.sleep(float(os.environ["MEASURE_S"]))
+        lags = sorted(self._lags)
+        say("BENCH end")
+        ended = self._ask()
+        figures = {"count": sum(ended[who] - began.get(who, 0) for who in ended)}
+        say(f"BENCH {json.dumps({**figures, 'lag_ms': lags[len(lags) * 999 // 1000] * 1e3 if lags else 0})}")
+
+    def _ask(self) -> dict[str, int]:
+        """How many exchanges have ended, by worker."""
+        self._seen = {}
+        self._all_seen.clear()
+        self._runner.send_message(LOOK)
+        self._all_seen.wait(10)
+        return self._seen
+
+    def _look(self, **_kwargs: object) -> None:
+        ended = Plugin.of(self._environment).current_run().results.total.ended
+        self._runner.send_message(SEEN, {"who": self._runner.client_id, "ended": ended})
+
+    def _note(self, msg: Any, **_kwargs: object) -> None:
+        self._seen[msg.data["who"]] = msg.data["ended"]
+        if len(self._seen) == self._runner.worker_count:
+            self._all_seen.set()
+
+    def feel(self) -> None:
+        """How late this process's hub is."""
         while True:
             before = perf_counter()
             gevent.sleep(LAG_PAUSE_S)
-            lags.append(perf_counter() - before - LAG_PAUSE_S)
+            self._lags.append(perf_counter() - before - LAG_PAUSE_S)
 
-    def look() -> None:
-        process = psutil.Process()
-        gevent.sleep(WARM_S)
-        run = Plugin.of(environment).current_run()
-        lags.clear()
-        cpu, count = sum(process.cpu_times()[:2]), run.results.total.ended
-        gevent.sleep(MEASURE_S)
-        cpu, count = sum(process.cpu_times()[:2]) - cpu, run.results.total.ended - count
-        figures = {"rate": count / MEASURE_S, "cpu_us": cpu / count * 1e6, "rss_mb": process.memory_info().rss / 1e6}
-        figures["lag_ms"] = sorted(lags)[len(lags) * 999 // 1000] * 1e3 if lags else 0
-        print("BENCH", json.dumps(figures), flush=True)
 
-    gevent.spawn(look)
-    if os.environ.get("LAG"):
-        gevent.spawn(feel)
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")  # one write: workers write to the same pipe
+    sys.stdout.flush()
+
+
+@events.init.add_listener
+def measure(environment: Environment, **_kwargs: object) -> None:
+    if "MEASURE_S" in os.environ:
+        window = Window(environment)
+        if os.environ.get("LAG"):
+            gevent.spawn(window.feel)

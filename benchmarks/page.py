@@ -12,10 +12,9 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.echo import echo
-from benchmarks.generator import LOCUSTFILE, TOPICS
-from locust_kafka.embedded import EmbeddedKafka
-from tests.support import await_answer, create_topics, free_port, locust, read_page, read_summary
+from benchmarks.cases import TOPICS
+from benchmarks.generator import LOCUSTFILE, warm_place
+from tests.support import await_answer, free_port, locust, read_page, read_summary
 
 RATE, SECONDS = "2000", "22s"
 
@@ -31,14 +30,11 @@ def main() -> None:
     """Run the pairs and print medians and ratios."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     found: dict[bool, list[Figures]] = {False: [], True: []}
-    with EmbeddedKafka(for_load=True) as kafka:
-        create_topics(kafka.bootstrap, *TOPICS)
-        with echo(kafka.bootstrap, TOPICS):
-            run(kafka.bootstrap, looked_at=False)  # warms the echo and the broker
-            for _ in range(pairs):
-                for looked_at in (False, True):
-                    found[looked_at].append(run(kafka.bootstrap, looked_at=looked_at))
-                    print("with a reader   " if looked_at else "without a reader", found[looked_at][-1], flush=True)
+    with warm_place({TOPICS}) as place:
+        for _ in range(pairs):
+            for looked_at in (False, True):
+                found[looked_at].append(run(place.bootstrap, looked_at=looked_at))
+                print("with a reader   " if looked_at else "without a reader", found[looked_at][-1], flush=True)
     without, with_one = (Figures(*map(statistics.median, zip(*found[key], strict=True))) for key in (False, True))
     print(f"medians of {pairs}: without {without}, with {with_one}")
     print(f"ratio: CPU {with_one.cpu_us / without.cpu_us:.3f}, hub lag p99.9 {with_one.lag_ms / without.lag_ms:.3f}")

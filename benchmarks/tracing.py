@@ -5,7 +5,6 @@ Every figure comes from pairs of runs, one without and one with, taken in turns;
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import tempfile
@@ -16,22 +15,22 @@ from typing import NamedTuple
 
 from confluent_kafka import Message
 
-from benchmarks.echo import echo
+from benchmarks import probe
+from benchmarks.cases import TOPICS
+from benchmarks.generator import LOCUSTFILE, figures_of, warm_place
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.legs import Legs
 from locust_kafka.core.results import RunResults
 from locust_kafka.core.sampling import Sampling
 from locust_kafka.core.traceparent import TraceIds
-from locust_kafka.embedded import EmbeddedKafka
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.measure import Measure
 from locust_kafka.telemetry import spans
 from locust_kafka.telemetry.export import Export, Provider
 from locust_kafka.telemetry.otlp import Encoder
 from locust_kafka.telemetry.tracer import Tracer
-from tests.support import Process, create_topics, free_port, locust, read_summary
+from tests.support import Process, free_port, locust, read_summary
 
-TOPICS = ("bench-requests", "bench-replies")
 PAIRS = 5
 LEGS = Legs(0, 1_000_000, 2_000_000, 1_000_000, 1_000_000)
 SECONDS = {"WARM_S": "4", "MEASURE_S": "6"}
@@ -47,12 +46,10 @@ class Figures(NamedTuple):
 
 def main() -> None:
     microbenchmarks()
-    with EmbeddedKafka(for_load=True) as kafka:
-        create_topics(kafka.bootstrap, *TOPICS)
-        with echo(kafka.bootstrap, TOPICS):
-            costs(kafka.bootstrap)
-            providers(kafka.bootstrap)
-            bad_collectors(kafka.bootstrap)
+    with warm_place({TOPICS}) as place:
+        costs(place.bootstrap)
+        providers(place.bootstrap)
+        bad_collectors(place.bootstrap)
 
 
 def microbenchmarks() -> None:
@@ -160,18 +157,23 @@ def in_turns(bootstrap: str, options: list[str], endpoint: str, *, lag: bool = F
 def run(bootstrap: str, options: list[str], environment: dict[str, str], *, lag: bool) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s.json"
-        options = [*options, "--headless", "--only-summary", "-r", "100", "-t", "12s", "--kafka-warmup", "4"]
+        options = [*options, "--headless", "--only-summary", "-r", "100", "-t", "14s"]
         options += ["--kafka-settle", "0", "--kafka-summary", str(path)]
         began = time.monotonic()
         environment = {**environment, "PRODUCERS": "shared", "LAG": "1" if lag else ""}
-        with locust(bootstrap, TOPICS, "benchmarks/generator_locustfile.py", *options, **environment) as process:
+        with locust(bootstrap, TOPICS, LOCUSTFILE, *options, **environment) as process:
+            process.await_line("BENCH begin")
+            begin = probe.read(probe.family(process.pid))
+            process.await_line("BENCH end")
+            usage = probe.between(begin, probe.read(probe.family(process.pid)))
             code = process.wait()
         summary = read_summary(path)
         if code or not summary["balanced"]:
             raise SystemExit(f"the bench run failed with {code}:\n{process.output}")
-        figures = json.loads(next(line for line in process.lines if line.startswith("BENCH"))[6:])
+        figures = figures_of(process)
+    rate, cpu_us = figures["count"] / usage.seconds, usage.cpu_s / figures["count"] * 1e6
     p99 = summary["latency_ms"]["e2e"]["p99"]
-    return Figures(figures["rate"], figures["cpu_us"], p99, figures["lag_ms"], time.monotonic() - began)
+    return Figures(rate, cpu_us, p99, figures["lag_ms"], time.monotonic() - began)
 
 
 if __name__ == "__main__":

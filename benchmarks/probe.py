@@ -1,0 +1,92 @@
+"""What processes use in a window, read from outside: psutil and /proc, so Linux only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+
+class Reading(NamedTuple):
+    """What some processes had used when it was taken."""
+
+    at_s: float
+    cpu_s: float
+    switches: dict[int, int]
+    """Context switches by thread; those of a thread that has ended are gone."""
+    main_ns: dict[int, tuple[int, int]]
+    """For each process, how long its main thread ran and how long it waited for a core."""
+    rss_mb: float
+
+
+class Usage(NamedTuple):
+    """Between two readings."""
+
+    seconds: float
+    cpu_s: float
+    switches: int
+    hub_run: float
+    """The share of the time that the busiest process's main thread ran; gevent's hub is there."""
+    hub_wait: float
+    """The share that the same thread could have run, but had no core."""
+    rss_mb: float
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all below it."""
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def read(processes: Sequence[psutil.Process]) -> Reading:
+    at_s = time.perf_counter()
+    cpu_s = sum(sum(process.cpu_times()[:2]) for process in processes)
+    main_ns = {process.pid: _schedule_ns(process.pid) for process in processes}
+    switches = {thread: count for process in processes for thread, count in _switches(process.pid)}
+    return Reading(at_s, cpu_s, switches, main_ns, sum(process.memory_info().rss for process in processes) / 1e6)
+
+
+def between(begin: Reading, end: Reading) -> Usage:
+    seconds = end.at_s - begin.at_s
+    run_ns, wait_ns = max((ran - begin.main_ns[pid][0], waited - begin.main_ns[pid][1])
+                          for pid, (ran, waited) in end.main_ns.items())  # fmt: skip
+    switches = sum(count - begin.switches.get(thread, 0) for thread, count in end.switches.items())
+    shares = run_ns / 1e9 / seconds, wait_ns / 1e9 / seconds
+    return Usage(seconds, end.cpu_s - begin.cpu_s, switches, *shares, end.rss_mb)
+
+
+@contextlib.contextmanager
+def cores_apart(services: Sequence[psutil.Process]) -> Iterator[None]:
+    """The services on one core; what this thread starts meanwhile on another."""
+    everything = os.sched_getaffinity(0)
+    tools, theirs = min(everything), max(everything)
+    try:
+        for thread in _threads(services):
+            os.sched_setaffinity(thread, {theirs})
+        os.sched_setaffinity(0, {tools})
+        yield
+    finally:
+        os.sched_setaffinity(0, everything)
+        for thread in _threads(services):
+            os.sched_setaffinity(thread, everything)
+
+
+def _threads(processes: Sequence[psutil.Process]) -> list[int]:
+    return [int(place.name) for process in processes for place in Path(f"/proc/{process.pid}/task").iterdir()]
+
+
+def _schedule_ns(pid: int) -> tuple[int, int]:
+    ran, waited, _slices = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()
+    return int(ran), int(waited)
+
+
+def _switches(pid: int) -> Iterator[tuple[int, int]]:
+    for place in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread may end while it is looked at
+            lines = (place / "status").read_text().splitlines()
+            yield int(place.name), sum(int(line.split()[1]) for line in lines if "voluntary_ctxt_switches" in line)

@@ -49,11 +49,18 @@ class Place(NamedTuple):
 
 def main() -> None:
     arguments = read_arguments()
+    if sys.platform != "linux":
+        raise SystemExit("the bench reads /proc, which this system does not have: run it on Linux")
     cases = chosen(arguments.only)
     if not cases:
         raise SystemExit(f"--only {arguments.only!r} is in no row's name: see benchmarks/cases.py")
-    with contextlib.ExitStack() as stack:
-        rows = stack.enter_context(Path(arguments.json).open("w")) if arguments.json else None
+    try:
+        rows = Path(arguments.json).open("w") if arguments.json else None  # noqa: SIM115 - closed below
+    except OSError as refused:
+        raise SystemExit(
+            f"--json {arguments.json!r} cannot be written: {refused.strerror}; give another file"
+        ) from refused
+    with rows or contextlib.nullcontext():
         measure(cases, arguments.seconds, rows)
 
 

@@ -76,8 +76,9 @@ class Window:
         return self._seen
 
     def _look(self, **_kwargs: object) -> None:
-        ended = Plugin.of(self._environment).current_run().results.total.ended
-        self._runner.send_message(SEEN, {"who": self._runner.client_id, "ended": ended})
+        run = Plugin.of(self._environment).current_run()
+        run.recorder.aggregate()  # what has ended is counted in heaps
+        self._runner.send_message(SEEN, {"who": self._runner.client_id, "ended": run.results.total.ended})
 
     def _note(self, msg: Any, **_kwargs: object) -> None:
         self._seen[msg.data["who"]] = msg.data["ended"]

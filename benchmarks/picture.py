@@ -21,19 +21,8 @@ STYLE = (
     "@media (prefers-color-scheme: dark){.back{fill:#14181c}.ink{fill:#e4e8eb}.line{stroke:#39424a}}</style>"
 )
 NEAR = (
-    (8, 4),
-    (-8, 4),
-    (0, -8),
-    (0, 16),
-    (11, -7),
-    (-11, -7),
-    (11, 15),
-    (-11, 15),
-    (22, 4),
-    (-22, 4),
-    (0, -20),
-    (0, 28),
-)
+    (11, 4), (-11, 4), (0, -8), (0, 16), (13, -7), (-13, -7), (13, 15), (-13, 15), (24, 4), (-24, 4), (0, -20), (0, 28)
+)  # fmt: skip
 """Where a point's number may stand, the best place first."""
 
 

@@ -23,12 +23,14 @@ def writable_file(path: str, what: str) -> str:
         SettingsError: its folder does not exist, it is a folder or a symbolic link, or the name is impossible.
     """
     try:
-        if path and not Path(path).resolve().parent.is_dir():
-            raise SettingsError(f"{what} {path!r}: its folder does not exist; create it first")
-        if path and Path(path).is_dir():
-            raise SettingsError(f"{what} {path!r} is a folder: give a file's name")
+        missing = path and not Path(path).resolve().parent.is_dir()
+        folder = path and Path(path).is_dir()
     except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
         raise SettingsError(f"{what} {path!r} cannot be written: {_words(error)}; give another file") from error
+    if missing:
+        raise SettingsError(f"{what} {path!r}: its folder does not exist; create it first")
+    if folder:
+        raise SettingsError(f"{what} {path!r} is a folder: give a file's name")
     _refuse_link(path, what)
     return path
 
@@ -41,14 +43,17 @@ def writable_folder(path: str, what: str) -> str:
     """
     try:
         folder = Path(path).resolve()
-        if path and folder.exists() and not folder.is_dir():
-            raise SettingsError(f"{what} {path!r} is a file: give a folder's name")
-        if path and not folder.exists() and not folder.parent.is_dir():
-            raise SettingsError(f"{what} {path!r}: the folder above it does not exist; create it first")
-        if path and not os.access(folder if folder.exists() else folder.parent, os.W_OK | os.X_OK):
-            raise SettingsError(f"{what} {path!r} cannot be written to: give another folder")
+        exists, is_folder = folder.exists(), folder.is_dir()
+        missing = not exists and not folder.parent.is_dir()
+        closed = not os.access(folder if exists else folder.parent, os.W_OK | os.X_OK)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{what} {path!r} cannot be written: {_words(error)}; give another folder") from error
+    if path and exists and not is_folder:
+        raise SettingsError(f"{what} {path!r} is a file: give a folder's name")
+    if path and missing:
+        raise SettingsError(f"{what} {path!r}: the folder above it does not exist; create it first")
+    if path and closed:
+        raise SettingsError(f"{what} {path!r} cannot be written to: give another folder")
     _refuse_link(path, what)
     return path
 

@@ -14,7 +14,7 @@ from locust_kafka.cli.report import run_report
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.measure import Measure
-from locust_kafka.paths import LINK, make_folder, open_output, write_output
+from locust_kafka.paths import LINK, make_folder, open_output, writable_file, writable_folder, write_output
 from locust_kafka.report import folder, summary
 from locust_kafka.report.exchange_log import ExchangeLog
 from locust_kafka.settings import parse
@@ -75,6 +75,19 @@ def test_a_link_is_refused_before_the_run(option: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         parse({option: Given(str(link), "--the-option")})
     assert str(refused.value) == f"--the-option '{link}' is refused: {LINK}; give the path that it leads to"
+
+
+@pytest.mark.parametrize(("check", "place"), [
+    (writable_file, "no/such/file"), (writable_file, "folder"), (writable_file, "\0"), (writable_file, "x" * 300),
+    (writable_folder, "file"), (writable_folder, "no/such/folder"), (writable_folder, "\0"), (writable_folder, "x" * 300),
+])  # fmt: skip
+def test_a_refusal_is_one_sentence(check: Callable[[str, str], str], place: str, tmp_path: Path) -> None:
+    """It names the option once, whatever is wrong with the place."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError) as refused:
+        check(f"{tmp_path}/{place}", "--the-option")
+    assert str(refused.value).count("--the-option") == 1
 
 
 def test_the_command_that_makes_reports_again_refuses_a_link(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from locust_kafka.core import wire
+from locust_kafka.core.before_wire import BeforeWire
 from locust_kafka.core.books import Books, Equation, equations
 from locust_kafka.core.bounds import MAX_SENTENCES, at_most
 from locust_kafka.core.events import Disturbance, Event, Events
@@ -61,6 +62,7 @@ class RunResults:
         bottleneck: sentences that say how the generator could have moved the figures; empty for a good run.
         legs_unavailable: why legs are not known, in words; empty when they are.
         routing: how its replies were routed.
+        before_wire: how long requests waited in librdkafka before they reached the socket.
         group: what was seen of the service's consumer group, by the process that looks; None when nobody does.
         cluster: its id and brokers, in words; empty while nobody has asked it.
         events: what happened to this run, as its processes have seen it.
@@ -91,6 +93,7 @@ class RunResults:
         self.leg_count = 0
         self.legs_unavailable = ""
         self.routing = RoutingResults()
+        self.before_wire = BeforeWire()
         self.health = Health()
         self.bottleneck: list[str] = []
         self.cluster = ""
@@ -160,6 +163,7 @@ class RunResults:
         """Reset the latency series, never the books; `since` says in words from when on they count."""
         for entry in self.names.values():
             entry.reset_latencies()
+        self.before_wire.reset()
         self.examples.reset_slowest()
         self.since = since
 
@@ -189,6 +193,7 @@ class RunResults:
         for broker, clock in other.clocks.items():
             self.clocks[broker] = max(self.clocks.get(broker, clock), clock, key=lambda known: known[1])
         self.routing.add(other.routing)
+        self.before_wire.add(other.before_wire)
         self.health.add(other.health)
         self.bottleneck.extend(other.bottleneck)
         self.group = self.group or other.group
@@ -213,6 +218,7 @@ class RunResults:
             "arrivals": tuple(self.arrivals),
             "routing": self.routing.to_wire(),
             "health": self.health.to_wire() if latencies else None,
+            "before_wire": self.before_wire.to_wire(),
             "events": self.events.to_wire(),
             "examples": [tuple(example) for example in self.examples.all()] if latencies else [],
             **{name: getattr(self, name) for name in _PLAIN},
@@ -232,6 +238,7 @@ class RunResults:
         results.arrivals = Counts(*map(wire.count, data["arrivals"]))
         results.routing = RoutingResults.from_wire(data["routing"])
         results.health = Health.from_wire(data["health"]) if data["health"] else Health()
+        results.before_wire = BeforeWire.from_wire(data["before_wire"])
         results.events = Events.from_wire(data["events"])
         results.examples.merge(map(Example.from_wire, at_most(data["examples"], MAX_SENTENCES)))
         for name, read in _PLAIN.items():

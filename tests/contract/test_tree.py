@@ -15,7 +15,7 @@ from tests.support import ROOT
 
 PRODUCT = [*sorted((ROOT / "locust_kafka").rglob("*.py")), *sorted((ROOT / "waiter_service").rglob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
-PURE = {"__future__", "array", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools", "hashlib", "heapq", "itertools", "math", "operator", "os",
+PURE = {"__future__", "array", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "os",
         "re", "statistics", "struct", "typing"}  # fmt: skip
 WAITER_PURE = ("behaviour.py", "request.py", "headers.py", "offsets.py")
 

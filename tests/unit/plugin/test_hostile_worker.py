@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locust_kafka.core.before_wire import Waits
 from locust_kafka.core.books import Outcome
 from locust_kafka.core.bounds import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
 from locust_kafka.core.checks import judge, parse_check
@@ -90,6 +91,8 @@ def a_workers_results() -> RunResults:
         getattr(results.name("a"), series).extend([5_000_000, 70_000_000])
     results.examples.add(Example("slowest", "a", 70_000_000, "ab" * 16, Legs(0, 1, 2, 3, 4), "why", (("db", 1.5),)))
     results.clocks["1"] = (0.5, 0.1)
+    results.before_wire.queue, results.before_wire.buffer = Waits(3, 600, 400, 100, 400), Waits(2, 30, 20, 10, 20)
+    results.before_wire.watched, results.before_wire.producers = 1, 2
     results.health.watched_ns = 10**10
     results.health.hub.extend([1_000_000])
     results.health.stalled(Stall(1, 2, "hub"))

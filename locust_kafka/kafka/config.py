@@ -13,10 +13,14 @@ MIN_MESSAGE_TIMEOUT_S = 1.0
 MAX_IDEMPOTENT_IN_FLIGHT = 5
 FETCH_QUEUE_BACKOFF_MS = 10
 """How long the reply consumer's full queue keeps it from fetching."""
+WINDOW_MS = 1_000
+"""How often a watched producer gives its statistics, unless the user says otherwise."""
 _ALL_REPLICAS = (None, "all", "-1")
 
 
-def producer_config(settings: Settings, *, shared: bool, longest_timeout_s: float) -> dict[str, Any]:
+def producer_config(
+    settings: Settings, *, shared: bool, longest_timeout_s: float, watched: bool = False
+) -> dict[str, Any]:
     """For a request producer.
 
     It sends as a client does by default (`presets`); the user's own settings go before that.
@@ -27,6 +31,7 @@ def producer_config(settings: Settings, *, shared: bool, longest_timeout_s: floa
         settings: the run's.
         shared: whether all users of the process send with it.
         longest_timeout_s: the longest reply timeout of the requests it will send.
+        watched: whether somebody takes its statistics; where nobody does it makes none, which costs time.
     """
     users, preset = login_config(settings, "producer"), PRESETS[settings.producer_like]
     idempotent, in_flight = not_idempotent(settings) == "", int(preset["max.in.flight"])
@@ -40,7 +45,9 @@ def producer_config(settings: Settings, *, shared: bool, longest_timeout_s: floa
         "log_level": 0,  # its lines would go to stderr from C; errors reach us through callbacks
         # Topics are looked for by a consumer: a producer's own look would create a misspelt one.
         "allow.auto.create.topics": False,
+        "statistics.interval.ms": WINDOW_MS,
         **users,
+        **({} if watched else {"statistics.interval.ms": 0}),
     }
 
 

@@ -7,8 +7,10 @@ import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Generic
 
+from locust_kafka.core.before_wire import BeforeWire
 from locust_kafka.errors import KafkaPluginError, RunInvalid
 from locust_kafka.hub.queue import HubQueue
 from locust_kafka.kafka.config import has_own_message_timeout, producer_config
@@ -23,6 +25,9 @@ FILES_FOR_THE_REST = 64
 # An idempotent producer asks for its id when it is made, finds no broker connected yet, and asks again after 500 ms
 # (librdkafka's fixed retry): a first request sent before that would measure the tester, not the system.
 WARM_NS = 700_000_000
+MAX_WATCHED = 8
+"""Own producers at a time whose statistics are taken: those of all, with a producer for each of 1 000 users, cost too
+much."""
 
 
 def warm_ns(settings: Settings) -> int:
@@ -55,6 +60,8 @@ class ProducerPool(Generic[T]):
         self._shared: RequestProducer[T] | None = None
         self._own: set[RequestProducer[T]] = set()
         self._retired: list[RequestProducer[T]] = []
+        self._watched: list[RequestProducer[T]] = []
+        self._watched_count = self._made_count = 0
 
     def shared(self, timeout_s: float) -> RequestProducer[T]:
         """The process's one producer, for requests with at most this reply timeout (s)."""
@@ -94,6 +101,24 @@ class ProducerPool(Generic[T]):
         for producer in producers:
             producer.join()
 
+    def note_waits(self, waits: BeforeWire, from_ns: int) -> None:
+        """Add what producers have told of waits before the wire since the last call.
+
+        Args:
+            waits: where they are added.
+            from_ns: what was told before it is passed over: the warm-up's.
+        """
+        waits.watched, waits.producers = self._watched_count, self._made_count
+        counts = perf_counter_ns() >= from_ns
+        for producer in self._watched[:]:
+            ended = producer.ended  # asked first: what it told last is there then
+            while producer.statistics:
+                text = producer.statistics.popleft()
+                if counts:
+                    waits.add_statistics(text)
+            if ended:
+                self._watched.remove(producer)
+
     def _retire(self, producer: RequestProducer[T]) -> None:
         self._retired = [retired for retired in self._retired if not retired.ended]
         self._retired.append(producer)
@@ -108,8 +133,14 @@ class ProducerPool(Generic[T]):
             # In steps of powers of two: a user who asks for ever longer timeouts gets few producers.
             mantissa, exponent = math.frexp(timeout_s)
             longest = 2.0**exponent if mantissa > 0.5 else timeout_s
-        config = producer_config(self._settings, shared=shared, longest_timeout_s=longest)
-        return RequestProducer(config, self._delivery_reports, longest)
+        watched = shared or sum(one in self._own for one in self._watched) < MAX_WATCHED
+        config = producer_config(self._settings, shared=shared, longest_timeout_s=longest, watched=watched)
+        producer: RequestProducer[T] = RequestProducer(config, self._delivery_reports, longest)
+        self._made_count += 1
+        if watched:
+            self._watched.append(producer)
+            self._watched_count += 1
+        return producer
 
     def _check_limits(self) -> None:
         count = len(self._own) + 1

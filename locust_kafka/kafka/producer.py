@@ -8,6 +8,7 @@ The thread also owns the producer's end: one deleted with records outstanding lo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
@@ -22,6 +23,10 @@ from locust_kafka.kafka.login import FIRST_TOKEN_NS, is_slow_to_make
 Headers = list[tuple[str, str | bytes | None]]
 
 POLL_S = 0.25
+MAX_STATISTICS = 8
+"""Texts that wait to be taken: they come once a second, and so does whoever takes them."""
+LAST_WINDOW_NS = 1_500_000_000
+"""How long a producer whose user is gone stays for the statistics of its last second."""
 
 
 class Deliverable(Protocol):
@@ -83,8 +88,13 @@ class RequestProducer(Generic[T]):
         slow = is_slow_to_make(config)
         self.made_ns = perf_counter_ns() + (FIRST_TOKEN_NS if slow else 0)
         """When it is made; in the future for one that waits for its first token."""
+        self.statistics: deque[str] = deque(maxlen=MAX_STATISTICS)
+        """librdkafka's statistics that nobody has taken yet; none where its interval is 0."""
+        self._statistics_ns = 0
         # librdkafka would write of a fatal error to stderr by itself; it is reported as an error too.
-        self._config = {**config, "error_cb": self._error, "logger": _Silent()}
+        self._config = {
+            **config, "error_cb": self._error, "stats_cb": self._keep_statistics, "logger": _Silent(),
+        }  # fmt: skip
         self._producer: Producer | None = None
         self._produce: Callable[..., None] = _not_made_yet
         if not slow:
@@ -158,13 +168,25 @@ class RequestProducer(Generic[T]):
         if error.fatal():
             self._delivery_reports.put(DeliveryReport(None, error, perf_counter_ns()))
 
+    def _keep_statistics(self, text: str) -> None:
+        self.statistics.append(text)  # in the native thread: they are read in the hub
+        self._statistics_ns = perf_counter_ns()
+
     def _listen(self) -> None:
         producer = self._producer or self._make()
         poll = producer.poll
         while not (self._stopping or (self._retired and not len(producer))):
             self._served_ns = 0
             poll(POLL_S)
+        self._await_last_statistics(producer)
         producer.purge()
         producer.poll(0)
         self._produce, self._producer = _not_made_yet, None
         # This thread has the last reference: closing the producer takes a while, and must not stop the hub.
+
+    def _await_last_statistics(self, producer: Producer) -> None:
+        """Wait for what was sent since the last ones: librdkafka gives none at its end."""
+        drained_ns = perf_counter_ns()
+        until_ns = drained_ns + (0 if str(self._config.get("statistics.interval.ms", 0)) == "0" else LAST_WINDOW_NS)
+        while not self._stopping and self._statistics_ns < drained_ns and perf_counter_ns() < until_ns:
+            producer.poll(POLL_S)

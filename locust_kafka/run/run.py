@@ -114,6 +114,7 @@ class Run:
         """Counts and latencies up to now."""
         self.recorder.aggregate()
         results = self.recorder.results
+        self.pool.note_waits(results.before_wire, self.recorder.measure.measure_from_ns)
         if self._opened_ns and self.state is not State.CLOSED:
             self._measure_time(results)
         return results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,15 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locust_kafka.core.before_wire import BeforeWire
 from locust_kafka.core.schedule import Stage
 from locust_kafka.errors import KafkaPluginError
 from locust_kafka.kafka import pool as pool_module
 from locust_kafka.kafka.config import MIN_MESSAGE_TIMEOUT_S
-from locust_kafka.kafka.pool import ProducerPool
+from locust_kafka.kafka.pool import MAX_WATCHED, ProducerPool
 from locust_kafka.plugin.classes import KafkaAttributes, class_settings, settings_for
 from locust_kafka.run.arrivals import Arrivals
 from locust_kafka.settings import MAX_TIMEOUT_S, Settings, parse
 from locust_kafka.values import Given
+from locust_kafka.settings import MAX_TIMEOUT_S, Given, Settings, parse
+from tests.unit.core.test_before_wire import Broker, statistics_of
 
 TIMEOUTS = st.one_of(
     st.floats(0.001, MAX_TIMEOUT_S), st.integers(1, 3600).map(float),
@@ -32,6 +36,7 @@ class Producer:
 
     def __init__(self, config: dict[str, Any], delivery_reports: object, timeout_s: float) -> None:
         self.config, self.timeout_s = config, timeout_s
+        self.statistics: deque[str] = deque()
         self.retired = self.stopped = self.joined = self.ended = False
 
     def retire(self) -> None:
@@ -176,6 +181,44 @@ def test_who_has_ended_is_forgotten() -> None:
         pool.take_back(producer)
         producer.ended = True
     assert len(pool._retired) == 1
+
+
+@pytest.mark.parametrize("given", [None, "250", "0"])
+def test_statistics_are_those_of_a_few(given: str | None) -> None:
+    """The shared producer and eight own ones at a time give them, as often as the user says; the others' cost nothing."""
+    pool = pool_of(parse({}, {} if given is None else {"producer.statistics.interval.ms": given}))
+    gives = 1_000 if given is None else given
+
+    def intervals(producers: list[Any]) -> list[Any]:
+        return [producer.config["statistics.interval.ms"] for producer in producers]
+
+    own: list[Any] = [pool.own(1) for _ in range(MAX_WATCHED + 5)]
+    assert intervals(own) == [gives] * MAX_WATCHED + [0] * 5
+    assert intervals([pool.shared(1)]) == [gives]
+    pool.take_back(own[0])
+    pool.take_back(own[-1])
+    assert intervals([pool.own(1), pool.own(1)]) == [gives, 0]
+    waits = BeforeWire()
+    pool.note_waits(waits, 0)
+    assert (waits.watched, waits.producers) == (MAX_WATCHED + 2, MAX_WATCHED + 8)
+
+
+def test_what_a_producer_told_last_is_taken() -> None:
+    """Of one whose user is gone too, each text once; the warm-up's are passed over; one that has ended is forgotten."""
+    pool, waits = pool_of(parse({})), BeforeWire()
+    own: Any = pool.own(1)
+    shared: Any = pool.shared(1)
+    own.statistics.append(statistics_of(Broker([7], [1])))
+    pool.note_waits(waits, 2**63)
+    assert (waits.queue.number, len(own.statistics)) == (0, 0)
+    shared.statistics.extend([statistics_of(Broker([3], [1]))] * 2)
+    pool.take_back(own)
+    own.ended = True
+    own.statistics.append(statistics_of(Broker([100], [1])))
+    pool.note_waits(waits, 0)
+    pool.note_waits(waits, 0)
+    assert (waits.queue.number, waits.queue.sum_us, waits.buffer.number) == (3, 106, 3)
+    assert pool._watched == [shared]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from locust_kafka.core.results import MAX_NAMES, OTHER_NAMES, RunResults
 from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.options import SHARED
 from locust_kafka.report import health, legs, verdict
+from locust_kafka.report import before_wire, health, legs, verdict
 from locust_kafka.report.summary import achieved_rate, link
 
 console = logging.getLogger("locust.stats_logger")
@@ -76,7 +77,7 @@ def lines(
     shown = [name for name in SHOWN if name in phrases and (name != "from_send" or results.open_model)]
     out += [_row(name, getattr(whole, name).summary(), phrases[name]) for name in shown]
     out += corrected(results, whole)
-    out += legs.lines(results, whole)
+    out += legs.lines(results, whole) + before_wire.lines(results, whole)
     out += health.lines(results)
     if len(results.names) > 1:
         out += ["", _heading("E2E by request name, ms")]

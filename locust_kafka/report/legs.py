@@ -32,6 +32,14 @@ def to_json(results: RunResults, entry: NameResults) -> dict[str, dict[str, floa
     return {leg: _figures(results, entry, leg) for leg in _PHRASES if _series(entry, leg).count}
 
 
+def request_mean_ms(results: RunResults, entry: NameResults) -> float | None:
+    """The mean of the request leg, as it is shown; None when nothing is known of it."""
+    series = entry.request
+    if not series.count:
+        return None
+    return to_step(series.sum_ns / series.count / 1e6, _step(results, "request", "mean"))
+
+
 def uncertainty_ms(results: RunResults) -> float | None:
     """How certain the offset between the clocks was, on average; None when no leg is known."""
     return round(results.offset_uncertainty_ns / results.leg_count / 1e6, 4) if results.leg_count else None

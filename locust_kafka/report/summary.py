@@ -11,7 +11,7 @@ from locust_kafka.core.name_results import NameResults
 from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.paths import write_output
-from locust_kafka.report import health, legs, verdict
+from locust_kafka.report import before_wire, health, legs, verdict
 
 SCHEMA_VERSION = 1
 """Of the layout, as `assets/summary.schema.json` describes it."""
@@ -28,6 +28,7 @@ def to_json(
         closed: whether the run has ended, so that nothing may be pending.
         max_names: for whoever asks every other second: of so many names, those used most, their e2e alone.
     """
+    whole = results.whole()
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict.sentence(results, judged),
@@ -46,7 +47,8 @@ def to_json(
         "replies_of_other_workers": results.routing.siblings,
         "reply_routing": dict(results.routing.processes),
         "payload_bytes": {"requests": results.request_bytes, "replies": results.reply_bytes},
-        **_measured(results, results.whole()),
+        **_measured(results, whole),
+        "before_the_wire": before_wire.to_json(results, whole),
         "names": _names(results, max_names),
         "self_check": health.to_json(results),
         "legs_uncertainty_ms": legs.uncertainty_ms(results),

@@ -43,6 +43,13 @@ def test_legs_add_up_to_the_latency(
     assert ("schedule" in summary["legs_ms"]) == bool(rate)
     assert "the clock of broker 1 is" in run.output
     assert any(example["legs_ms"].get("service", 0) > 28 for example in summary["examples"])
+    waits, longest_ms = summary["before_the_wire"], summary["latency_ms"]["e2e"]["max"]
+    assert waits["queue"]["count"] > 0
+    assert 0 <= waits["queue"]["mean"] <= waits["queue"]["max"] <= longest_ms
+    assert waits["buffer"]["count"] > 0
+    assert 0 <= waits["share_of_request"] <= 1
+    assert waits["producers"] == {"watched": 5, "all": 5}
+    assert "Before the wire, ms" in run.output
 
 
 def test_create_time_says_what_it_cannot_tell(

@@ -60,6 +60,16 @@ function statistics(summaries) {
   return Object.entries(summaries).map(([name, one]) => [name, ...STATISTICS.map((key) => figure(one[key]))]);
 }
 
+// The part of the request leg that passed before the socket; a summary of an earlier version has none.
+function beforeTheWire({ before_the_wire: waits }) {
+  if (!waits) return null;
+  const { queue, buffer, share_of_request: share, producers } = waits;
+  const said = [share === null ? "" : `${figure(100 * share)} % of the mean request leg. `, producers.watched === producers.all ? "" : `Of ${producers.watched} of ${producers.all} producers. `].join("");
+  const row = (name, of) => [name, figure(of.count, 15), figure(of.mean), figure(of.window_p50_max), figure(of.window_p99_max), figure(of.max)];
+  return table(`Before the wire: what requests waited in librdkafka, for instance for an earlier one's answer. ${said}p50 and p99 are the largest of any window of its statistics`, ["", "count", "mean", "p50", "p99", "max"], [
+    row("queue: a record, until it is in a request", queue), row("buffer: a request, until it is written", buffer)]);
+}
+
 function examples(summary) {
   return table("Exchanges worth a look: open one to see where its time went", ["kind", "name", "latency, ms", "trace id", "reason"], summary.examples.map((example) => {
     const button = element("button", { type: "button" }, example.trace_id);
@@ -86,7 +96,7 @@ function details(target, data) {
       [check.text, check.found, element("span", { class: check.passed ? "good-text" : "bad-text" }, check.passed ? "ok" : "failed")])));
   }
   wide(element("h2", {}, "Latency, ms"), table(`e2e: what a customer waits, timeouts at their timeout. send: to the broker's ack${summary.latency_since ? ` (${summary.latency_since})` : ""}`, ["", ...STATISTIC_TITLES], statistics(summary.latency_ms)),
-    table(`Legs of matched exchanges${summary.legs_unavailable ? `: ${summary.legs_unavailable}` : ""}`, ["", ...STATISTIC_TITLES], statistics(summary.legs_ms)));
+    table(`Legs of matched exchanges${summary.legs_unavailable ? `: ${summary.legs_unavailable}` : ""}`, ["", ...STATISTIC_TITLES], statistics(summary.legs_ms)), beforeTheWire(summary));
   wide(element("h2", {}, "Worth a look"), examples(summary));
   const counts = (of) => Object.entries(of).map(([name, count]) => [name.replace("_", " "), figure(count, 15)]);
   narrow(element("h2", {}, "Requests"), table("One outcome each", ["outcome", "count"], counts(summary.requests)));

@@ -18,6 +18,7 @@ from locust_kafka.core.results import RunResults
 from locust_kafka.core.schedule import Counts
 from locust_kafka.report.summary import to_json, write
 from tests.support import ROOT
+from tests.unit.core.test_before_wire import Broker, statistics_of
 from tests.unit.runs import PLANS, Planned, results_of
 
 FIGURES = {"count", "mean", "min", "p50", "p90", "p95", "p99", "p999", "max"}
@@ -26,7 +27,7 @@ REQUESTS = {"registered", "matched", "timed_out", "undelivered", "unfinished", "
 REPLIES = {"read", "match", "late", "duplicate", "unexpected", "orphan", "foreign", "malformed"}
 MEASURED = {"requests", "replies", "rejected", "legs_ms", "latency_ms"}
 TOP = MEASURED | {
-    "schema_version", "verdict", "checks",
+    "schema_version", "verdict", "checks", "before_the_wire",
     "balanced", "valid", "invalid", "load_s", "duration_s", "offered_rate", "achieved_rate", "arrivals",
     "replies_of_other_workers", "reply_routing", "names", "self_check", "legs_uncertainty_ms", "legs_unavailable", "broker_clocks_ms",
     "notes", "examples", "payload_bytes", "group", "events", "disturbances", "latency_since", "equations",
@@ -64,7 +65,9 @@ def expanded(path: str) -> list[str]:
 def test_every_documented_key_is_there_and_every_key_is_documented() -> None:
     """The table in docs/report.md names each key of the top, and each of its paths leads to something."""
     plans = [Planned("n", Outcome.MATCHED, MS * (1 + 20 * n), 0, MS, 10 * MS, (Verdict.DUPLICATE,)) for n in range(9)]
-    data = to_json(results_of(plans, open_model=True))
+    results = results_of(plans, open_model=True)
+    results.before_wire.add_statistics(statistics_of(Broker([1_000], [10])))
+    data = to_json(results)
     chapter = (
         (ROOT / "docs" / "report.md").read_text("utf-8").partition("## The summary as JSON")[2].partition("\n## ")[0]
     )

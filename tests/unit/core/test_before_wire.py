@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locust_kafka.core.before_wire import MAX_US, BeforeWire, Waits
+from locust_kafka.core.results import RunResults
 
 RANGE_US = 100_000
 """What librdkafka's histogram reaches at first."""
@@ -130,6 +131,18 @@ def test_the_wire_keeps_them(windows: list[list[Broker]]) -> None:
     assert again.to_wire() == waits.to_wire()
     again.reset()
     assert told(again) == [[0] * 5, [0] * 5, 8, 50]
+
+
+def test_they_are_part_of_the_results() -> None:
+    """Workers' are added up like everything else; a reset of the latencies begins them anew."""
+    results = RunResults()
+    results.before_wire.add_statistics(statistics_of(Broker([5, 7], [3])))
+    results.before_wire.watched, results.before_wire.producers = 1, 2
+    both = RunResults.from_wire(results.to_wire(latencies=False))
+    both.add(results)
+    assert told(both.before_wire) == [[4, 24, 7, 5, 7], [2, 6, 3, 3, 3], 2, 4]
+    both.reset_latencies("since noon")
+    assert told(both.before_wire) == [[0] * 5, [0] * 5, 2, 4]
 
 
 JUNK: list[Any] = [None, True, "3", -1, 1.5, float("nan"), float("inf"), [], {}, 10**400]

@@ -13,7 +13,6 @@ from locust_kafka.core.name_results import SHOWN, NameResults
 from locust_kafka.core.results import MAX_NAMES, OTHER_NAMES, RunResults
 from locust_kafka.exchange.measure import single_legs_ms
 from locust_kafka.options import SHARED
-from locust_kafka.report import health, legs, verdict
 from locust_kafka.report import before_wire, health, legs, verdict
 from locust_kafka.report.summary import achieved_rate, link
 

@@ -22,7 +22,6 @@ from locust_kafka.plugin.classes import KafkaAttributes, class_settings, setting
 from locust_kafka.run.arrivals import Arrivals
 from locust_kafka.settings import MAX_TIMEOUT_S, Settings, parse
 from locust_kafka.values import Given
-from locust_kafka.settings import MAX_TIMEOUT_S, Given, Settings, parse
 from tests.unit.core.test_before_wire import Broker, statistics_of
 
 TIMEOUTS = st.one_of(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gevent
 
 from locust_kafka.core.books import Outcome, Verdict
+from locust_kafka.core.correlator import REMEMBER_NS
 from locust_kafka.core.ended import EndedRequest
 from locust_kafka.core.examples import EXAMPLES_PER_KIND, SLOWEST
 from locust_kafka.core.legs import RecordMetadata
@@ -34,7 +35,7 @@ AGGREGATE_AT = 200
 AGGREGATE_BYTES = 1 << 20
 """Payloads gathered meanwhile; beyond that they are counted at once, to be let go of."""
 REMEMBERED_REQUESTS = 100_000
-"""Timed-out requests whose position in the log is remembered, so that a late reply has its legs."""
+"""Timed-out requests whose position in the log is remembered at most, so that a late reply has its legs."""
 
 _MATCHED, _TIMED_OUT = Outcome.MATCHED, Outcome.TIMED_OUT
 _MATCHED_AT, _MATCH_AT = int(Outcome.MATCHED), int(Verdict.MATCH)
@@ -66,7 +67,7 @@ class Recorder:
         self._ended: list[Exchange] = []
         self._bytes = 0
         self._unacked: deque[Exchange] = deque()
-        self._late_requests: dict[bytes, tuple[str, RecordMetadata, int]] = {}
+        self._late_requests: OrderedDict[bytes, tuple[str, RecordMetadata, int, int]] = OrderedDict()
         self._diagnosis = Diagnosis(match)
         self._closed = False
 
@@ -244,10 +245,11 @@ class Recorder:
                 observer.complete(batch)
 
     def _remember_request(self, x: Exchange) -> None:
-        requests = self._late_requests
-        requests[x.correlation_id] = (x.topic, record_metadata(x.delivery), x.acked_ns)
-        if len(requests) > REMEMBERED_REQUESTS:
-            del requests[next(iter(requests))]
+        requests, forgotten_ns = self._late_requests, x.ended_ns - REMEMBER_NS
+        requests[x.correlation_id] = (x.topic, record_metadata(x.delivery), x.acked_ns, x.ended_ns)
+        # The correlator calls no reply late that comes after this time: then nobody asks for its legs.
+        while len(requests) > REMEMBERED_REQUESTS or next(iter(requests.values()))[3] < forgotten_ns:
+            requests.popitem(last=False)
 
     def _later(
         self, correlation_id: bytes, ended: EndedRequest, verdict: Verdict, message: Any, received_ns: int
@@ -256,7 +258,7 @@ class Recorder:
         known = self._late_requests.pop(correlation_id, None) if verdict is Verdict.LATE else None
         if known is None:
             return LaterReply(correlation_id, ended, verdict, message, received_ns, None, 0, None)
-        topic, request, acked_ns = known
+        topic, request, acked_ns, _ended_ns = known
         legs = self.measure.legs_of_late(topic, request, ended, acked_ns, message, received_ns)
         return LaterReply(correlation_id, ended, verdict, message, received_ns, request, acked_ns, legs)
 

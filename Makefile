@@ -86,7 +86,7 @@ soak: $(INSTALLED)
 memory: $(INSTALLED)
 	$(BIN)/python -m benchmarks.memory
 
-# What is reported against what the wire saw; needs tcpdump and root.
+# What is reported against what the wire saw; exits with 1 when a bound is broken; needs tcpdump and root.
 accuracy: $(INSTALLED)
 	$(BIN)/python -m benchmarks.accuracy
 

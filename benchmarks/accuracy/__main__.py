@@ -1,4 +1,7 @@
-"""`make accuracy`: what is reported, held against what the wire saw, and against what the waiter really waited."""
+"""`make accuracy`: what is reported, held against what the wire saw, and against what the waiter really waited.
+
+Exits with 1, and a sentence for each, when bounds are broken (`bounds`).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.accuracy import bounds
+from benchmarks.accuracy.bounds import Late
 from benchmarks.accuracy.wire import Seen, frames, packets, ways
 from benchmarks.echo import echo
 from locust_kafka.embedded import EmbeddedKafka
@@ -28,6 +33,8 @@ WARM_S = 3
 STARTING_S = 3
 SECONDS = 18
 MS = 1e6
+HELD = "2 000/s constant"
+"""The run whose stamps have a bound."""
 
 
 class Case(NamedTuple):
@@ -41,7 +48,7 @@ class Case(NamedTuple):
 CASES = (
     Case("200/s constant", ["--kafka-rate", "200", "-u", "20"]),
     Case("1 000/s constant", ["--kafka-rate", "1000", "-u", "50"]),
-    Case("2 000/s constant", ["--kafka-rate", "2000", "-u", "50"]),
+    Case(HELD, ["--kafka-rate", "2000", "-u", "50"]),
     Case("1 000/s Poisson", ["--kafka-rate", "1000", "--kafka-arrivals", "poisson", "-u", "50"]),
     Case("closed, 10 users", ["-u", "10"]),
     Case("200/s, service of 50 ms", ["--kafka-rate", "200", "-u", "50"], 50),
@@ -59,53 +66,72 @@ class Result(NamedTuple):
     idle: tuple[str, ...]
 
 
-def main() -> None:
+def main() -> int:
+    """Measure all; 1 when a bound is broken."""
     if shutil.which("tcpdump") is None or os.geteuid() != 0:
         sys.exit("make accuracy captures the loopback device: it needs tcpdump (package tcpdump) and root")
     with EmbeddedKafka(for_load=True) as kafka:
         create_topics(kafka.bootstrap, *TOPICS)
-        wired(kafka.bootstrap)
-        stalled(kafka.bootstrap)
+        broken = wired(kafka.bootstrap)
+        broken += stalled(kafka.bootstrap)
         create_topics(kafka.bootstrap, *(f"waiter-{topic}" for topic in TOPICS))
         calibrated(kafka.bootstrap)
         create_topics(kafka.bootstrap, *(f"silent-{topic}" for topic in TOPICS))
-        timeouts(kafka.bootstrap)
+        broken += timeouts(kafka.bootstrap)
+    print("\n" + ("\n".join(f"FAILED: {one}" for one in broken) or "every bound is kept"))
+    return 1 if broken else 0
 
 
-def timeouts(bootstrap: str) -> None:
-    """How long after its deadline a timeout reaches the user."""
+def timeouts(bootstrap: str) -> list[str]:
+    """How long after its deadline a timeout reaches the user; what is broken by it."""
     topics = (f"silent-{TOPICS[0]}", f"silent-{TOPICS[1]}")
     options = ["--headless", "--only-summary", "-u", "20", "-r", "7", "-t", "15s", "--exit-code-on-error", "0"]
     with locust(bootstrap, topics, "benchmarks/accuracy/timeouts_locustfile.py", *options) as process:
         if process.wait() != 0:
             sys.exit(process.output)
     late = sorted(float(line.split()[1]) for line in process.lines if line.startswith("LATE"))
+    broken = bounds.timeouts(late)
+    if not late:
+        return broken
     print(
         f"\n{len(late)} timeouts on an idle hub were told their users after the deadline by {late[len(late) // 2]:.1f} ms at "
         f"the median, {late[len(late) * 99 // 100]:.1f} ms at p99, {late[-1]:.1f} ms at most; none before it: {late[0] >= 0}.",
         flush=True,
     )
+    return broken
 
 
-def wired(bootstrap: str) -> None:
+def wired(bootstrap: str) -> list[str]:
+    """Each case under capture; what is broken by them."""
     latencies = [
         "| run | exchanges | p50 | p99 | p99.9 | max | min | before the wire p50, p99 | after it p50, p99 | longest stall "
         "| an idle process beside: p99, p99.9, max late |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     legs = ["| run | request | service | reply | ack | offset known to |", "|---|--:|--:|--:|--:|--:|"]
+    broken: list[str] = []
+    biases: list[dict[str, float | None]] = []
     for delay_ms, cases in itertools.groupby(CASES, key=lambda case: case.delay_ms):
         with echo(bootstrap, TOPICS, delay_ms):
             run(bootstrap, CASES[2])  # the JVMs compile, which would hold up everybody else on the machine
             for case in cases:
                 result = run(bootstrap, case)
                 latencies.append(f"| {case.name} | {reported_less_wire(result)} |")
-                legs.append(f"| {case.name} | {legs_less_wire(result)} |")
+                bias = legs_less_wire(result)
+                known_to = result.summary["legs_uncertainty_ms"]
+                cells = [f"{ms:+.3f}" if ms is not None else "legs_unavailable" for ms in bias.values()]
+                legs.append(f"| {case.name} | {' | '.join(cells)} | {known_to} |")
+                biases.append(bias)
+                broken += bounds.legs(case.name, bias)
+                if case.name == HELD:
+                    idle_p50, idle_p99, *_ = map(float, result.idle)
+                    broken += bounds.after_the_wire(case.name, after_wire(result), Late(idle_p50, idle_p99))
                 print(latencies[-1], legs[-1], flush=True)
     print("\nReported latency less the wire's, ms (produce request complete at the broker's port → fetch response):\n")
     print("\n".join(latencies))
     print("\nMean of each leg less the wire's, ms (append: between a produce request and its response, the middle):\n")
     print("\n".join(legs), flush=True)
+    return broken + bounds.offsets(biases)
 
 
 def run(bootstrap: str, case: Case) -> Result:
@@ -169,7 +195,14 @@ def _rank(ordered: list[float], per_mille: int) -> float:
     return ordered[-(-len(ordered) * per_mille // 1000) - 1]
 
 
-def legs_less_wire(result: Result) -> str:
+def after_wire(result: Result) -> Late:
+    """From the fetch response to the stamp."""
+    after = sorted((int(row["received_ns"]) - reply.fetched_ns) / MS for row, (_, reply) in result.rows)
+    return Late(_rank(after, 500), _rank(after, 990))
+
+
+def legs_less_wire(result: Result) -> dict[str, float | None]:
+    """Mean of each leg in ms, told less seen; None for one that was not told."""
     wire: dict[str, list[float]] = {"request": [], "service": [], "reply": [], "ack": []}
     for row, (request, reply) in result.rows:
         sent, received = int(row["sent_ns"]), int(row["received_ns"])
@@ -179,14 +212,14 @@ def legs_less_wire(result: Result) -> str:
         wire["service"].append(replied - appended)
         wire["reply"].append(received - replied)
         wire["ack"].append(request.answered_ns - sent)
-    cells = []
-    for leg, truth in wire.items():
-        told = [float(row[f"{leg}_ms"]) for row, _ in result.rows if row[f"{leg}_ms"]]
-        cells.append(f"{statistics.fmean(told) - statistics.fmean(truth) / MS:+.3f}" if told else "legs_unavailable")
-    return " | ".join([*cells, f"{result.summary['legs_uncertainty_ms']}"])
+    told = {leg: [float(row[f"{leg}_ms"]) for row, _ in result.rows if row[f"{leg}_ms"]] for leg in wire}
+    return {
+        leg: statistics.fmean(told[leg]) - statistics.fmean(truth) / MS if told[leg] else None
+        for leg, truth in wire.items()
+    }
 
 
-def stalled(bootstrap: str) -> None:
+def stalled(bootstrap: str) -> list[str]:
     """The service stands still for 3 s at 500/s: the report's p99 against the samples', and every arrival counted."""
     with tempfile.TemporaryDirectory() as name, echo(bootstrap, TOPICS) as service:
 
@@ -213,6 +246,7 @@ def stalled(bootstrap: str) -> None:
         f"({told / exact - 1:+.2%}); {len(rows)} requests in {summary['duration_s']:.1f} s, {dropped} arrivals dropped.",
         flush=True,
     )
+    return bounds.stall(told, exact)
 
 
 def calibrated(bootstrap: str) -> None:
@@ -230,4 +264,4 @@ def calibrated(bootstrap: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -187,7 +187,7 @@ class LatencySeries:
             "sum_ns": self.sum_ns,
             "min_ns": self.min_ns,
             "max_ns": self.max_ns,
-            "buckets": sorted(self._counts.items()),
+            "buckets": [*self._counts.items()],
         }
 
     @classmethod

@@ -66,23 +66,31 @@ class NameResults:
 
     def add(self, other: NameResults) -> None:
         """Add another's counts and latencies."""
+        self.add_counts(other)
+        self.add_latencies(other)
+
+    def add_counts(self, other: NameResults) -> None:
+        """Add another's counts alone."""
         self.books.add(other.books)
         self.rejected += other.rejected
+
+    def add_latencies(self, other: NameResults) -> None:
+        """Add another's latencies alone."""
         for name in RECORDED:
             getattr(self, name).merge(getattr(other, name))
 
-    def to_wire(self, *, latencies: bool = True) -> dict[str, Any]:
-        """For the master: plain values; empty series stay behind."""
-        series = {name: getattr(self, name) for name in RECORDED} if latencies else {}
-        return {
-            "books": self.books.to_dict(),
-            "rejected": self.rejected,
-            "series": {name: one.to_wire() for name, one in series.items() if one.count},
-        }
+    def to_wire(self) -> dict[str, Any]:
+        """For the master: plain values, without latencies."""
+        return {"books": self.books.to_dict(), "rejected": self.rejected, "series": {}}
+
+    def series_to_wire(self) -> dict[str, Any]:
+        """The latencies for the master, for `series`; empty ones stay behind."""
+        series = {name: getattr(self, name) for name in RECORDED}
+        return {name: one.to_wire() for name, one in series.items() if one.count}
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_wire`."""
+        """The inverse of `to_wire`, with `series_to_wire` or without."""
         entry = cls()
         entry.books = Books.from_dict(data["books"])
         entry.rejected = wire.count(data["rejected"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from locust_kafka.core import wire
@@ -21,6 +21,9 @@ MAX_NAMES = 1_000
 OTHER_NAMES = "(more names)"
 """Where requests are counted whose names would be too many: a table of ten thousand rows says nothing."""
 
+Pause = Callable[[], object]
+"""Is called between the names, of which there may be many: whoever owns the results may give way to others."""
+
 _SUMMED = (
     "replies_read", "user_s", "offered", "rows_unreported", "offset_uncertainty_ns", "leg_count",
     "request_bytes", "reply_bytes",
@@ -34,6 +37,10 @@ _PLAIN: dict[str, wire.Reader] = {
     **dict.fromkeys(("open_model", "all_waited"), wire.truth),
 }  # fmt: skip
 """Attributes that travel to the master as they are, and what reads each there."""
+
+
+def no_pause() -> None:
+    """Go on at once."""
 
 
 class RunResults:
@@ -167,20 +174,28 @@ class RunResults:
         self.examples.reset_slowest()
         self.since = since
 
-    def drain_buffers(self) -> None:
+    def drain_buffers(self, pause: Pause = no_pause) -> None:
         """Count latencies that were only gathered."""
-        for entry in self.names.values():
+        for entry in [*self.names.values()]:
             entry.aggregate()
+            pause()
 
-    def add(self, other: RunResults) -> None:
-        """Add another process's results."""
+    def add(self, other: RunResults, pause: Pause = no_pause) -> None:
+        """Add another process's results: all counts as they are now, then the latencies, name by name."""
+        names = [(self.name(name), entry) for name, entry in other.names.items()]
+        self._add_counts(other)
+        for ours, entry in names:
+            ours.add_latencies(entry)
+            pause()
+
+    def _add_counts(self, other: RunResults) -> None:
         self.total.add(other.total)
         for attribute in _SUMMED:
             setattr(self, attribute, getattr(self, attribute) + getattr(other, attribute))
         for attribute in _FIRST:
             setattr(self, attribute, getattr(self, attribute) or getattr(other, attribute))
         for name, entry in other.names.items():
-            self.name(name).add(entry)
+            self.name(name).add_counts(entry)
         self.arrivals = Counts(*map(sum, zip(self.arrivals, other.arrivals, strict=True)))
         for what, times in other.notes.items():
             self.note(what, times)
@@ -200,21 +215,29 @@ class RunResults:
         self.events.merge(other.events.all())
         self.disturbances = self.disturbances or other.disturbances
 
-    def copy(self) -> RunResults:
+    def copy(self, pause: Pause = no_pause) -> RunResults:
         """Results of their own, as they are now: for whoever needs long to read them."""
         result = RunResults()
-        result.add(self)
+        result.add(self, pause)
         return result
 
-    def to_wire(self, *, latencies: bool = True) -> dict[str, Any]:
-        """For the master: plain values.
+    def to_wire(self, *, latencies: bool = True, pause: Pause = no_pause) -> dict[str, Any]:
+        """For the master: plain values; all counts as they are now, then the latencies, name by name.
 
         Args:
             latencies: whether the latency series go along; without them it is small enough for every few seconds.
+            pause: between the names' latencies.
         """
+        wire = self._to_wire(latencies=latencies)
+        for name, entry in [*self.names.items()] if latencies else []:
+            wire["names"][name]["series"] = entry.series_to_wire()
+            pause()
+        return wire
+
+    def _to_wire(self, *, latencies: bool) -> dict[str, Any]:
         return {
             "total": self.total.to_dict(),
-            "names": {name: entry.to_wire(latencies=latencies) for name, entry in self.names.items()},
+            "names": {name: entry.to_wire() for name, entry in self.names.items()},
             "arrivals": tuple(self.arrivals),
             "routing": self.routing.to_wire(),
             "health": self.health.to_wire() if latencies else None,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from locust_kafka.core.books import Verdict
 from locust_kafka.core.ended import EndedRequest
 from locust_kafka.core.legs import Legs, RecordMetadata
+from locust_kafka.core.results import Pause, no_pause
 from locust_kafka.exchange.exchange import Exchange
 
 logger = logging.getLogger("locust_kafka")
@@ -155,8 +156,8 @@ class Rows(Protocol):
     def add_failure_note(self, name: str, what: str) -> None:
         """A line in the Failures table that fails no request: a late or duplicate reply."""
 
-    def flush(self) -> None:
-        """Merge what was gathered into Locust's statistics."""
+    def flush(self, pause: Pause = no_pause) -> None:
+        """Merge what was gathered into Locust's statistics, name by name."""
 
     def close(self, patience_s: float) -> int:
         """Merge the last; wait for listeners so long at most (s).  How many rows they have not taken."""

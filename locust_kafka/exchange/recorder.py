@@ -19,7 +19,7 @@ from locust_kafka.core.correlator import REMEMBER_NS
 from locust_kafka.core.ended import EndedRequest
 from locust_kafka.core.examples import EXAMPLES_PER_KIND, SLOWEST
 from locust_kafka.core.legs import RecordMetadata
-from locust_kafka.core.results import RunResults
+from locust_kafka.core.results import Pause, RunResults, no_pause
 from locust_kafka.exchange.diagnosis import Diagnosis
 from locust_kafka.exchange.examples import example_of_exchange, example_of_later_reply
 from locust_kafka.exchange.exchange import Exchange
@@ -173,8 +173,8 @@ class Recorder:
         for observer in self._observers:
             observer.reset()
 
-    def flush(self) -> None:
-        """Pass the batches on to Locust and to the observers.
+    def flush(self, pause: Pause = no_pause) -> None:
+        """Pass the batches on to Locust and to the observers; whoever flushes during a pause finds what is left.
 
         Raises:
             OSError: a file cannot be written.
@@ -182,9 +182,9 @@ class Recorder:
         if self._closed:
             return
         self.aggregate()
-        self.rows.flush()
-        self.results.drain_buffers()
-        for observer in self._observers:
+        self.rows.flush(pause)
+        self.results.drain_buffers(pause)
+        for observer in [] if self._closed else self._observers:
             observer.flush()
 
     def close(self, rows_patience_s: float) -> list[str]:

@@ -14,6 +14,7 @@ from locust_kafka.core.checks import Check, Judged, judge
 from locust_kafka.core.history import History, Row
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import SettingsError
+from locust_kafka.hub.share import HubShare
 from locust_kafka.plugin.classes import kafka_users, settings_for
 from locust_kafka.plugin.ending import Ending
 from locust_kafka.plugin.facts import at_end, at_start
@@ -67,7 +68,7 @@ class Desk:
             refuse_cross_site(environment.web_ui)
             add_page(environment.web_ui, self._snapshot)
             guard_form(environment.web_ui, self._refused)
-            add_tab(environment.web_ui, self._looked_at, needs_host=len(kafka_users(classes)) < len(classes))
+            add_tab(environment.web_ui, self._copied, needs_host=len(kafka_users(classes)) < len(classes))
 
     def begin(self) -> None:
         """A run begins."""
@@ -79,7 +80,7 @@ class Desk:
         self._group = GroupFollower(self._host.ending.settings, self._history)
         ending, headless = self._host.ending, bool(self._host.options.get("headless"))
         ending.facts = at_start(ending.settings, self._host.options)
-        self._progress = Progress(ending.settings, self._history, self._looked_at, self._abort, headless=headless)
+        self._progress = Progress(ending.settings, self._history, self._copied, self._abort, headless=headless)
 
     def conclude(self, ending: Ending, results: RunResults, history: History) -> None:
         """A run has ended.
@@ -110,6 +111,9 @@ class Desk:
         if self._master is not None:
             self._master.look()
         return self.results()
+
+    def _copied(self) -> RunResults:
+        return self._looked_at().copy(HubShare())
 
     def _history(self) -> History:
         if self._master is not None:
@@ -157,7 +161,7 @@ class Desk:
     def _snapshot(self) -> Callable[[], dict[str, Any]]:
         """Copy what the page shows now; to be computed elsewhere."""
         ending, history = self._host.ending, self._history()
-        results = self._looked_at().copy() if ending.concluded is None else ending.concluded
+        results = self._copied() if ending.concluded is None else ending.concluded
         ended = ending.concluded is not None
         checks, rows = ending.settings.checks, history.rows()
         return partial(

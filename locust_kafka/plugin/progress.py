@@ -14,6 +14,7 @@ from locust_kafka.core.history import History
 from locust_kafka.core.results import RunResults
 from locust_kafka.report import progress
 from locust_kafka.settings import Settings
+from locust_kafka.web.live import apart
 
 logger = logging.getLogger("locust_kafka")
 
@@ -28,7 +29,7 @@ class Progress:
     Args:
         settings: the run's.
         history: gives its seconds.
-        results: gives the results up to now.
+        results: gives a copy of the results up to now, to be read in another thread.
         abort: ends the run early; is given the sentence why.
         headless: whether anybody reads the console; with the web UI its page says more.
     """
@@ -76,7 +77,7 @@ class Progress:
         results = self._results()
         if not results.total.registered:
             return ""
-        for one in judge(self._aborting, results):
+        for one in apart(judge, self._aborting, results):
             if one.passed or one.value is None:  # what has no value yet may still get one
                 self._broken_s.pop(one.text, None)
             elif now_s - self._broken_s.setdefault(one.text, now_s) >= ABORT_AFTER_S:

@@ -19,6 +19,7 @@ from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImm
 from locust.stats import StatsEntry, StatsError
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.core.results import Pause, no_pause
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.observer import Failure
 from locust_kafka.plugin.compat import bucket, is_heard_elsewhere
@@ -101,15 +102,16 @@ class LocustRows:
         """A line in the Failures table that fails no request: a late or duplicate reply."""
         self._count_error(name, what)
 
-    def flush(self) -> None:
-        """Merge what was gathered into Locust's statistics."""
+    def flush(self, pause: Pause = no_pause) -> None:
+        """Merge what was gathered into Locust's statistics, name by name."""
         self._refresh_listeners()
-        rows, self._rows = self._rows, {}
+        for name in [*self._rows]:  # during a pause somebody else may have merged them
+            if (row := self._rows.pop(name, None)) is not None and not self._disconnected:
+                self._merge(name, row)
+                pause()
         errors, self._errors = self._errors, {}
         if self._disconnected:
             return
-        for name, row in rows.items():
-            self._merge(name, row)
         stats = self._environment.stats
         for error in errors.values():
             key = StatsError.create_key(error.method, error.name, error.error)

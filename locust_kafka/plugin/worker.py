@@ -14,6 +14,7 @@ from locust.runners import STATE_INIT, STATE_STOPPED, WorkerRunner
 
 from locust_kafka.core.routing import Share
 from locust_kafka.errors import KafkaPluginError, RunInvalid
+from locust_kafka.hub.share import HubShare
 from locust_kafka.plugin import messages as m
 from locust_kafka.plugin.compat import send_worker_stats
 from locust_kafka.run.run import Run
@@ -84,10 +85,11 @@ class WorkerSide:
 
     def report(self, run: Run) -> dict[str, Any]:
         """What goes to the master with Locust's own report."""
-        run.recorder.flush()
+        share = HubShare()
+        run.recorder.flush(share)
         looked_at = time.monotonic() < self._looked_until_s or run.settings.metrics_port is not None
         messages = (
-            m.Report(run.spec.run_id, run.results.to_wire(latencies=looked_at)),
+            m.Report(run.spec.run_id, run.results.to_wire(latencies=looked_at, pause=share)),
             m.Seconds(run.spec.run_id, [second.to_wire() for second in run.sampler.take_unreported()]),
         )
         return {message.type: message.to_wire() for message in messages}

@@ -8,6 +8,7 @@ import gevent
 
 from locust_kafka.errors import RunInvalid
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.hub.share import HubShare
 
 EVERY_S = 0.25
 
@@ -34,7 +35,7 @@ class Flusher:
             gevent.sleep(EVERY_S)
             self._recorder.results.user_s += self._users() * EVERY_S
             try:
-                self._recorder.flush()
+                self._recorder.flush(HubShare())
             except Exception as error:
                 what = "the exchange log could not be written" if isinstance(error, OSError) else "counting failed"
                 self._fail(RunInvalid(f"{what}: {error}"))

@@ -37,6 +37,7 @@ from locust_kafka.core.latency import LatencySeries
 from locust_kafka.core.results import RunResults
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.observer import LaterReply
+from locust_kafka.hub.share import HubShare
 from locust_kafka.telemetry import conventions as c
 from locust_kafka.telemetry.environment import HTTP, by_otlp, resource, say_once
 from locust_kafka.telemetry.export import SCOPE
@@ -136,12 +137,13 @@ def _metrics(results: RunResults, began_ns: int, latencies_began_ns: int, now_ns
     def histogram(series: LatencySeries, attributes: dict[str, Any]) -> HistogramDataPoint:
         cumulative = [0, *series.cumulative(BOUNDARIES_US), series.count]
         counts = [after - before for before, after in pairwise(cumulative)]
+        share()
         low_s, high_s = series.min_ns / 1e9, series.max_ns / 1e9
         return HistogramDataPoint(
             attributes, latencies_began_ns, now_ns, series.count, series.sum_ns / 1e9, counts, BOUNDARIES, low_s, high_s
         )
 
-    names = sorted(results.names.items())
+    names, share = sorted(results.names.items()), HubShare()
     requests = [
         number(entry.books.outcomes[outcome], name=name, outcome=outcome.name.lower())
         for name, entry in names

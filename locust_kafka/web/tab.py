@@ -20,12 +20,12 @@ PATH = "kafka/"
 """Of our page, relative to Locust's, which may be served below a path of its own."""
 
 
-def add_tab(web_ui: Any, results: Callable[[], RunResults], *, needs_host: bool) -> None:
+def add_tab(web_ui: Any, copied: Callable[[], RunResults], *, needs_host: bool) -> None:
     """Add the tab.
 
     Args:
         web_ui: Locust's.
-        results: gives the figures up to now.
+        copied: gives a copy of the figures up to now, to be read in another thread.
         needs_host: whether a user class has a use for Locust's host; without one the form need not ask for it.
     """
     structure = [{"key": key, "title": title} for key, title in COLUMNS.items()]
@@ -35,7 +35,7 @@ def add_tab(web_ui: Any, results: Callable[[], RunResults], *, needs_host: bool)
 
     def with_our_rows(response: Response) -> Response:
         if request.path.endswith("/stats/requests") and response.is_json and response.status_code == 200:
-            extended = [{"key": KEY, "data": apart(rows, results().copy())}]
+            extended = [{"key": KEY, "data": apart(rows, copied())}]
             response.set_data(json.dumps({**response.json, "extended_stats": extended}))  # type: ignore[dict-item]
         return response
 

@@ -84,7 +84,7 @@ class CountedRows:
     def add_failure_note(self, name: str, what: str) -> None:
         self.notes.append(what)
 
-    def flush(self) -> None:
+    def flush(self, pause: Any = None) -> None:
         pass
 
     def close(self, patience_s: float) -> int:

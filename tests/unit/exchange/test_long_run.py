@@ -38,6 +38,11 @@ LARGE = 1_000
 """What holds fewer items may hold any number of them."""
 
 
+@pytest.fixture(autouse=True)
+def never_for_ever() -> None:
+    """In place of the room's: nothing here waits in gevent, and the long one takes longer."""
+
+
 class UncountedRows:
     """Locust's rows, of which nothing is kept."""
 
@@ -55,7 +60,7 @@ class UncountedRows:
     def add_failure_note(self, name: str, what: str) -> None:
         self.notes += 1
 
-    def flush(self) -> None:
+    def flush(self, pause: Any = None) -> None:
         pass
 
     def close(self, patience_s: float) -> int:

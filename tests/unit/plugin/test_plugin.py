@@ -67,7 +67,7 @@ class Recorder:
     def reset(self, _since: str) -> None:
         self.resets += 1
 
-    def flush(self) -> None:
+    def flush(self, pause: Any = None) -> None:
         pass
 
 

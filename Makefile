@@ -6,7 +6,7 @@ SECONDS ?= 60
 INPUTS ?= 1000000
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint audit bench bench-rivals soak memory accuracy batching scaling lock clean
+.PHONY: demo test slow fuzz faults test-lowest jaeger chromium registry lint audit bench bench-rivals soak memory users names accuracy batching scaling lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
@@ -82,9 +82,18 @@ bench-rivals: $(INSTALLED)
 soak: $(INSTALLED)
 	$(BIN)/python -m tests.faults.soak
 
-# Ten minutes at 5 000/s: memory alone.
+# Twenty minutes at 5 000/s: memory, files, threads; exits with 1 when they grew. SECONDS=600 is enough for a look.
+memory: SECONDS = 1200
 memory: $(INSTALLED)
-	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.memory --seconds $(SECONDS)
+
+# 20 000 users in one process: how long until all run.
+users: $(INSTALLED)
+	$(BIN)/python -m benchmarks.users
+
+# 1 000 request names: what they cost, and how large everything becomes.
+names: $(INSTALLED)
+	$(BIN)/python -m benchmarks.names
 
 # What is reported against what the wire saw; exits with 1 when a bound is broken; needs tcpdump and root.
 accuracy: $(INSTALLED)

@@ -24,6 +24,7 @@ from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.matching import rule
 from locust_kafka.exchange.observer import Failure
 from locust_kafka.exchange.recorder import Recorder
+from locust_kafka.exchange.routing import ReplyRouting
 from locust_kafka.kafka.consumer import ReplyBatch
 from locust_kafka.run.sampler import Sampler
 from tests.unit.runs import message
@@ -78,7 +79,7 @@ class LongRun:
         self.rows = UncountedRows()
         self.recorder = Recorder(self.rows, "traceparent")
         self.fatal: list[RunInvalid] = []
-        self.engine = ExchangeEngine(rule("traceparent"), GENERATION, b"abcd", self.recorder, self.fatal.append)
+        self.engine = ExchangeEngine(rule("traceparent"), ReplyRouting(GENERATION, b"abcd"), self.recorder, self.fatal.append)
         self.recorder.results.total = self.engine.correlator.books
         self.sampler = Sampler(lambda: self.recorder.results, lambda: NAMES, lambda: MS)
         self.recorder.observe(self.sampler)

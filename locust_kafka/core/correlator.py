@@ -97,19 +97,20 @@ class Correlator(Generic[E]):
         self._queue: deque[E] = deque()
         self._heap: list[tuple[int, int, E]] = []
 
-    def register(self, exchange: E) -> None:
+    def register(self, exchange: E, *, fresh: bool = False) -> None:
         """Start to wait.  Call before the request leaves: a reply may beat the delivery report.
+
+        Args:
+            exchange: the request's.
+            fresh: whether its id was made here just now, of 96 random bits: to look for it among a million that are
+                remembered would cost more than all the rest, and find nothing.
 
         Raises:
             CorrelationIdInUse: the id is not unique.
         """
         correlation_id, queue, books = exchange.correlation_id, self._queue, self.books
-        if correlation_id in self._live:
-            self._check_free(correlation_id, exchange.sent_ns)
-        for rows in self._id_pages:
-            if correlation_id in rows:
-                self._check_free(correlation_id, exchange.sent_ns)
-                break  # the check may have turned a page, and it has looked at all of them
+        if not fresh:
+            self._check_unique(correlation_id, exchange.sent_ns)
         self._live[correlation_id] = exchange
         if not queue or queue[-1].deadline_ns <= exchange.deadline_ns:
             queue.append(exchange)
@@ -237,6 +238,14 @@ class Correlator(Generic[E]):
             self._queue = deque(exchange for exchange in self._queue if exchange.outcome is None)
             self._heap = [entry for entry in self._heap if entry[2].outcome is None]
             heapq.heapify(self._heap)
+
+    def _check_unique(self, correlation_id: bytes, sent_ns: int) -> None:
+        if correlation_id in self._live:
+            self._check_free(correlation_id, sent_ns)
+        for rows in self._id_pages:
+            if correlation_id in rows:
+                self._check_free(correlation_id, sent_ns)
+                break  # the check may have turned a page, and it has looked at all of them
 
     def _check_free(self, correlation_id: bytes, sent_ns: int) -> None:
         self.compact()

@@ -83,13 +83,13 @@ class ExchangeEngine:
         consumer.start()
         self._greenlets = [gevent.spawn(self._run), gevent.spawn(self._watch_consumer)]
 
-    def register(self, exchange: Exchange) -> None:
-        """Begin an exchange; before its request is produced.
+    def register(self, exchange: Exchange, *, fresh: bool = False) -> None:
+        """Begin an exchange; before its request is produced.  `fresh`: its id was made here just now.
 
         Raises:
             CorrelationIdInUse: its id is not unique.
         """
-        self.correlator.register(exchange)
+        self.correlator.register(exchange, fresh=fresh)
         self._registered(exchange)
         consumer = self.consumer
         if consumer is not None and (

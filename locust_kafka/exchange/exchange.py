@@ -63,7 +63,7 @@ class Exchange(Pending):
 
     def __init__(
         self, correlation_id: bytes, name: str, intended_ns: int, sent_ns: int, deadline_ns: int, trace_id: bytes,
-        topic: str,
+        topic: str, key: bytes | str | None = None, wakeup: Waiter[None] | None = None,
     ) -> None:  # fmt: skip
         # The same as in Pending; a call of that would cost half as much again.
         self.correlation_id = correlation_id
@@ -75,10 +75,10 @@ class Exchange(Pending):
         self.ended_ns = 0
         self.trace_id = trace_id
         self.topic = topic
-        self.key: bytes | str | None = None
+        self.key = key
         self.root_span_id = self.parent_span_id = b""
         self.sampled = False
-        self.wakeup: Waiter[None] | None = None
+        self.wakeup = wakeup
         self.until_ack = False
         self.deferred = False
         self.validator: Callable[[Exchange], object] | None = None

@@ -179,6 +179,9 @@ def single_legs_ms(legs: Legs | None) -> dict[str, float]:
 
 def by_name(exchanges: list[Exchange]) -> dict[str, list[Exchange]]:
     """Grouped by request name."""
+    names = {exchange.name for exchange in exchanges}
+    if len(names) == 1:  # most often: nothing has to be divided
+        return {names.pop(): exchanges}
     groups: dict[str, list[Exchange]] = {}
     for exchange in exchanges:
         name = exchange.name

@@ -217,7 +217,7 @@ class Recorder:
             x = waiting.popleft()
             (complete if x.is_complete else waiting).append(x)
         for x in (*matched, *ended):
-            (complete if x.is_complete else waiting).append(x)
+            (complete if x.acked_ns or x.is_complete else waiting).append(x)
         return complete
 
     def _count_registered(self) -> None:

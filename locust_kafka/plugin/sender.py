@@ -137,7 +137,7 @@ class RequestSender:
         if name is None or name not in self._names:
             name = self._checked_name(topic if name is None else name)
         timeout_s = 0.0 if timeout is None else reply_timeout_s(timeout)
-        record = record_key(key) if key is not _UUID else None
+        own_key = None if key is _UUID else record_key(key)
         if not run.is_open:
             run.await_may_send()
         missing = unknown_topic(run, topic) if topic not in run.topics else ""
@@ -145,12 +145,10 @@ class RequestSender:
         if producer is None or timeout_s or self._usable_from_ns:
             producer = self._ready_producer(timeout_s)
 
-        trace_id, traceparent, default_key = run.ids.new()
-        if key is _UUID:
-            record = default_key
+        trace_id, traceparent, default_key = new = run.ids.new()
+        record = default_key if key is _UUID else own_key
         sampled = run.tracer is not None and run.tracer.sample(trace_id, perf_counter_ns())
-        if sampled:
-            traceparent = request_traceparent(trace_id, sampled=True)
+        traceparent = request_traceparent(trace_id, sampled=True) if sampled else traceparent
         all_headers: HeaderList = [("traceparent", traceparent), self._reply_to]
         if self._partitions:
             all_headers.append(self._partitions[trace_id[30:]])
@@ -163,14 +161,12 @@ class RequestSender:
         now_ns = perf_counter_ns()
         intended_ns = now_ns if self._arrival_ns is None else self._start_of(now_ns)
         deadline_ns = intended_ns + (int(timeout_s * 1e9) or self._timeout_ns)
-        exchange = Exchange(correlation_id, name, intended_ns, now_ns, deadline_ns, trace_id, topic)
-        exchange.key, exchange.wakeup = record, wakeup
-        exchange.root_span_id, exchange.parent_span_id = root_id, parent_id
-        exchange.until_ack, exchange.deferred = until_ack, deferred
-        exchange.sampled, exchange.validator = sampled, validator
+        exchange = Exchange(correlation_id, name, intended_ns, now_ns, deadline_ns, trace_id, topic, record, wakeup)
+        exchange.sampled, exchange.root_span_id, exchange.parent_span_id = sampled, root_id, parent_id
+        exchange.until_ack, exchange.deferred, exchange.validator = until_ack, deferred, validator
         if run.recorder.rows.listened:
             exchange.context = self._user.context()
-        run.engine.register(exchange)
+        run.engine.register(exchange, fresh=correlation_id is new[0])
         if missing:
             self._refused(exchange, missing)
         else:

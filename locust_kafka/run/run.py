@@ -113,8 +113,8 @@ class Run:
     def results(self) -> RunResults:
         """Counts and latencies up to now."""
         self.recorder.aggregate()
-        results = self.recorder.results
-        self.pool.note_waits(results.before_wire, self.recorder.measure.measure_from_ns)
+        results, from_ns = self.recorder.results, self.recorder.measure.measure_from_ns
+        self.pool.note_waits(results.before_wire, from_ns)
         if self._opened_ns and self.state is not State.CLOSED:
             self._measure_time(results)
         return results
@@ -246,15 +246,14 @@ class Run:
         warm_inspect()
         if settings.tuning:
             self._tuning.apply()
-        share = 1 / self.spec.share.workers
-        self.tracer = open_telemetry(settings, share, recorder, lambda: self.results, ours=self.rule.ours)
+        share, ours = 1 / self.spec.share.workers, self.rule.ours
+        self.tracer = open_telemetry(settings, share, recorder, lambda: self.results, ours=ours)
         self.engine.start(self.connection.consumer)
         self._watch = ClusterWatch(settings, self.connection, self.engine, recorder)
 
     def _finish(self) -> None:
         self.await_started()
-        was_open = self.state is State.OPEN
-        self.state, self.is_open = State.DRAINING, False
+        was_open, self.state, self.is_open = self.state is State.OPEN, State.DRAINING, False
         if self.self_check is not None:
             self.self_check.stop()
         try:

@@ -79,7 +79,9 @@ class LongRun:
         self.rows = UncountedRows()
         self.recorder = Recorder(self.rows, "traceparent")
         self.fatal: list[RunInvalid] = []
-        self.engine = ExchangeEngine(rule("traceparent"), ReplyRouting(GENERATION, b"abcd"), self.recorder, self.fatal.append)
+        self.engine = ExchangeEngine(
+            rule("traceparent"), ReplyRouting(GENERATION, b"abcd"), self.recorder, self.fatal.append
+        )
         self.recorder.results.total = self.engine.correlator.books
         self.sampler = Sampler(lambda: self.recorder.results, lambda: NAMES, lambda: MS)
         self.recorder.observe(self.sampler)

@@ -55,7 +55,7 @@ class Bench:
             settings=SimpleNamespace(reply_to_header="reply-to"), users=0, is_open=True, has_plan=True, topics={"Orders"},
             ids=SimpleNamespace(new=lambda: (b"%032x" % next(numbers), b"traceparent", b"key")), tracer=None,
             rule=SimpleNamespace(ours=True), routing=ReplyRouting(b"abcd1234"),
-            own_topics=OwnTopics(parse({}), ""), recorder=self.recorder, engine=SimpleNamespace(register=lambda _x: None),
+            own_topics=OwnTopics(parse({}), ""), recorder=self.recorder, engine=SimpleNamespace(register=lambda _x, **_more: None),
             pool=SimpleNamespace(own=lambda _s: SimpleNamespace(made_ns=0, timeout_s=9, produce=self.produce)),
         )  # fmt: skip
         settings = ClassSettings("Orders", "Answers", 9.0, False, serializer, deserializer)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
+
+from gevent.lock import BoundedSemaphore
 
 from locust_kafka.core.routing import (
     PROVEN_AT,
@@ -25,6 +27,7 @@ logger = logging.getLogger("locust_kafka")
 SPRING_REPLY_TO, SPRING_PARTITION = "kafka_replyTopic", "kafka_replyPartition"
 PARTITION_HEADER = "reply-partition"
 ALONE = Share()
+EXPECTING = "expect() is used"
 
 
 class ReplyRouting:
@@ -59,7 +62,10 @@ class ReplyRouting:
         """Has the reply consumer read no more of these partitions."""
         self.results = RoutingResults()
         self._share, self._ours = share, ours
-        self._mode, self._why = wanted, ""
+        self._wanted = self._mode = wanted
+        self._why = ""
+        self.widening = BoundedSemaphore()
+        """Held while the rest is made to be read."""
         self._owned: dict[str, list[int]] = {}
         self._partitions: set[Partition] = set()
         self._proof: Proof | None = None
@@ -107,8 +113,13 @@ class ReplyRouting:
         """Whether a partition is this process's."""
         return topic in self._owned and self._share.owns(number)
 
+    def gained(self, partitions: Collection[Partition]) -> list[Partition]:
+        """The topics have gained these partitions; those of them that are to be read."""
+        self._partitions.update(partitions)
+        return [one for one in partitions if self.reads(one)]
+
     def reads(self, partition: Partition) -> bool:
-        """Whether the partition is read, also one that the topic has gained meanwhile."""
+        """Whether the partition is read."""
         return self._mode != PARTITION or self.owns(*partition)
 
     def prove(self, messages: Iterable[Any]) -> None:
@@ -129,19 +140,26 @@ class ReplyRouting:
         elif proof.honoured is False:
             self._be_shared("the service does not honour reply-partition")
 
-    def refuse_unrouted(self) -> None:
-        """A reply is expected to a request that is not ours to address.
+    def unread(self) -> list[Partition]:
+        """What has to be read as well for replies to requests that are not ours to address.
 
         Raises:
-            ValueError: it could come where this process does not read.
+            ValueError: the user wants each worker to read its own replies only.
         """
-        if self._mode in (PARTITION, TOPIC):
+        if self._wanted in (PARTITION, TOPIC):
             raise ValueError(
-                f"expect() is refused: with reply routing {self._mode!r} a worker reads its own replies only, and a "
-                "request that is sent by other means does not ask for them; use --kafka-reply-routing shared"
+                f"expect() is refused: with --kafka-reply-routing {self._wanted} a worker reads its own replies only, "
+                "and a request that is sent by other means does not ask for them; use shared"
             )
+        return [one for one in sorted(self._partitions) if not self.reads(one)]
+
+    def widen(self) -> None:
+        """Everything is read again; what our own requests ask for stays as it is once it is proven."""
         if self._proof is not None:
-            self._be_shared("expect() is used")
+            self._be_shared(EXPECTING)
+        elif self._mode == PARTITION:
+            self._mode, self._why = SHARED, EXPECTING
+            self._tell()
 
     def note_foreign(self, message: Any, trace_id: bytes, *, some_matched: bool) -> None:
         """A reply of another process was judged: from now on such are dropped before that.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
@@ -83,9 +83,9 @@ class ReplyConsumer:
         """
         self._consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in ends.items()])
 
-    def add(self, partitions: Iterable[Partition]) -> None:
-        """Read partitions that a reply topic has gained, from their start; from any thread."""
-        self._added.append([TopicPartition(topic, number, 0) for topic, number in partitions])
+    def add(self, offsets: Mapping[Partition, int]) -> None:
+        """Read these partitions as well, from these offsets; from any thread."""
+        self._added.append([TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()])
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Read these partitions no more; from any thread."""

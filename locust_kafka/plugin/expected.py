@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from time import perf_counter_ns
 
+import gevent
+from confluent_kafka import KafkaException
 from gevent.event import AsyncResult
 from gevent.hub import Waiter
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.core.routing import Partition
 from locust_kafka.core.traceparent import request_traceparent
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.observer import Failure
+from locust_kafka.kafka.cluster import Cluster
 from locust_kafka.plugin.arguments import reply_timeout_s, request_name
 from locust_kafka.plugin.classes import ClassSettings
 from locust_kafka.plugin.payloads import NO_PAYLOAD, Hook, Payload, deserialize
@@ -75,7 +80,7 @@ def expect(
     """Register an exchange whose request somebody else sends; see `KafkaClient.expect`."""
     if correlation_id is not None and not isinstance(correlation_id, (str, bytes)):
         raise TypeError(f"the correlation id must be str, bytes or None, not {type(correlation_id).__name__}")
-    run.routing.refuse_unrouted()
+    _read_all(run)
     called = request_name(settings.reply_topic if name is None else name)
     timeout_s = settings.reply_timeout_s if timeout is None else reply_timeout_s(timeout)
     if not run.is_open:
@@ -102,3 +107,20 @@ def expect(
     reading = exchange.validator = None if settings.deserializer is None else _Reading(run, settings.deserializer)
     run.engine.register(exchange)
     return Expected(exchange, waiter, request_traceparent(trace_id, sampled=sampled).decode(), reading)
+
+
+def _read_all(run: Run) -> None:
+    """Read all reply partitions from here on: the reply may come to any of them."""
+    with run.routing.widening:  # whoever comes second must not go on before the first has seen to it
+        unread, connection = run.routing.unread(), run.connection
+        if unread and connection is not None:
+            # Explicit offsets, asked before anybody sends: whatever is written later is read, however late that begins.
+            connection.consumer.add(gevent.get_hub().threadpool.apply(_ends, (connection.cluster, unread)))
+        run.routing.widen()
+
+
+def _ends(cluster: Cluster, partitions: list[Partition]) -> dict[Partition, int]:
+    """Where they end, also when that takes a while; gevent's thread pool prints the traceback of what is raised."""
+    while True:
+        with contextlib.suppress(KafkaException):
+            return cluster.ends(partitions)

@@ -126,7 +126,7 @@ class ClusterWatch:
             logger.warning("the reply topic has gained partitions: %s; they are read from their start", _named(new))
             self._engine.note_event(f"the reply topic has gained partitions: {_named(new)}")
             self._starts.update(dict.fromkeys(new, 0))
-            self._consumer.add([partition for partition in new if self._engine.routing.reads(partition)])
+            self._consumer.add(dict.fromkeys(self._engine.routing.gained(new), 0))
         ends = pool.apply(self._asked_ends, (wanted,))
         if ends is not None:
             self._check_ends(*ends)

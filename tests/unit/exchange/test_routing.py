@@ -141,19 +141,31 @@ def test_only_trace_ids_prove_anything() -> None:
     assert not routing.foreign.active
 
 
-def test_a_reply_to_somebody_elses_request_needs_all_partitions() -> None:
-    """`expect()` makes an `auto` that is not proven yet shared, and is refused where a worker reads only its own."""
-    routing = ReplyRouting(b"abcd0001", b"abcd", AUTO, Share(1, 2))
+@pytest.mark.parametrize("replies", [PROVEN_AT - 1, PROVEN_AT])
+def test_a_reply_to_somebody_elses_request_needs_all_partitions(replies: int) -> None:
+    """`expect()` makes `auto` read everything; what our own requests ask for ends only where nothing is proven."""
+    worker = Worker(1, 2, 4, AUTO)
+    held = worker.routing.headers[TOPIC_NAME]
+    for number in range(replies):
+        trace_id, asked = worker.request(b"%024x" % number)
+        assert asked is not None
+        worker.receive(trace_id, asked)
+    proven = replies == PROVEN_AT
+    assert worker.routing.unread() == ([(TOPIC_NAME, 0), (TOPIC_NAME, 2)] if proven else [])
+    worker.routing.widen()
+    assert worker.routing.unread() == []
+    assert all(worker.routing.reads((TOPIC_NAME, one)) for one in range(9))
+    assert worker.routing.results.processes == {"shared: expect() is used": 1}
+    assert bool(held) == proven, "an unproven sender that holds the table must stop to ask"
+
+
+@pytest.mark.parametrize("wanted", [PARTITION, TOPIC])
+def test_who_wants_only_his_own_expects_nothing(wanted: str) -> None:
+    """Where the user has asked for a worker's own replies alone, `expect()` is refused in a sentence."""
+    routing = ReplyRouting(b"abcd0001", b"abcd", wanted, Share(1, 2))
     routing.divide([(TOPIC_NAME, one) for one in range(4)])
-    held = routing.headers[TOPIC_NAME]
-    routing.refuse_unrouted()
-    assert routing.results.processes == {"shared: expect() is used": 1}
-    assert not held, "a sender that holds the table must stop to ask"
-    for wanted in (PARTITION, TOPIC):
-        routing = ReplyRouting(b"abcd0001", b"abcd", wanted, Share(1, 2))
-        routing.divide([(TOPIC_NAME, one) for one in range(4)])
-        with pytest.raises(ValueError, match="--kafka-reply-routing shared"):
-            routing.refuse_unrouted()
+    with pytest.raises(ValueError, match=f"--kafka-reply-routing {wanted}"):
+        routing.unread()
 
 
 def foreign_record(number: int) -> Record:

@@ -17,7 +17,7 @@ from locust_kafka.embedded import EmbeddedKafka
 from tests.support import await_answer, create_topics, free_port, locust, read_page, read_summary
 
 TOPICS = ("names-requests", "names-replies")
-RATE, SECONDS, WEIGH_S = 2000, 40, 25
+RATE, SECONDS = 2000, 40
 BOUNDS_KB = {"summary.json": 4_000, "report.html": 4_000, "a report": 400, "a report with latencies": 8_000}
 
 
@@ -42,8 +42,7 @@ def run(bootstrap: str, names: int) -> list[str]:
         options = ["--autostart", "--autoquit", "2", "-u", "1", "-t", f"{SECONDS}s", "--web-port", str(port)]
         options += ["--web-host", "127.0.0.1", "--kafka-rate", str(RATE), "--kafka-settle", "0", "--kafka-warmup", "5"]
         options += ["--kafka-self-check", "show", "--kafka-report", folder, "--exit-code-on-error", "0"]
-        environment = {"NAMES": str(names), "WEIGH_S": str(WEIGH_S)}
-        with locust(bootstrap, TOPICS, "benchmarks/names_locustfile.py", *options, **environment) as process:
+        with locust(bootstrap, TOPICS, "benchmarks/names_locustfile.py", *options, NAMES=str(names)) as process:
             await_answer(f"http://127.0.0.1:{port}")
             threading.Thread(target=read_page, args=(port,), daemon=True).start()
             code = process.wait(SECONDS + 90)

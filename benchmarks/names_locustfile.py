@@ -3,7 +3,6 @@
 import itertools
 import os
 
-import gevent
 import msgpack
 from locust import events, task
 from locust.env import Environment
@@ -12,7 +11,6 @@ from locust_kafka import KafkaUser
 from locust_kafka.plugin.plugin import Plugin
 
 NAMES = int(os.environ["NAMES"])
-BEFORE_END_S = float(os.environ["WEIGH_S"])
 TURNS = itertools.cycle(f"name {number:04d} of many" for number in range(NAMES))
 
 
@@ -25,14 +23,10 @@ class Guest(KafkaUser):
             self.kafka.send(b"x" * 200, name=next(TURNS), wait_for_ack=False)
 
 
-@events.init.add_listener
+@events.quitting.add_listener
 def weigh(environment: Environment, **_kwargs: object) -> None:
-    """Weigh the reports, near the end."""
-
-    def look() -> None:
-        gevent.sleep(BEFORE_END_S)
-        results = Plugin.of(environment).current_run().results
-        sizes = [len(msgpack.dumps(results.to_wire(latencies=latencies))) for latencies in (False, True)]
+    """Weigh a worker's report when the run is over: weighing holds the hub."""
+    run = Plugin.of(environment).worker_run()
+    if run is not None:
+        sizes = [len(msgpack.dumps(run.results.to_wire(latencies=latencies))) for latencies in (False, True)]
         print("REPORT", *sizes, flush=True)
-
-    gevent.spawn(look)

@@ -1,3 +1,4 @@
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Properties;
@@ -10,12 +11,13 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * The lightest service there is: key, value and headers of each request back on the reply topic, some milliseconds
- * after it was polled.  Whoever measures a generator against it measures the generator.
+ * The lightest service there is: key, value and headers of each request back on the reply topic, in the partition that
+ * it asks for, some milliseconds after it was polled.  Whoever measures a generator against it measures the generator.
  *
  * <p>Echo BOOTSTRAP REQUESTS REPLIES DELAY_MS
  */
@@ -78,8 +80,13 @@ public final class Echo {
 
   private void answer(ConsumerRecords<byte[], byte[]> records) {
     for (ConsumerRecord<byte[], byte[]> request : records) {
-      producer.send(new ProducerRecord<>(replies, null, request.key(), request.value(), request.headers()));
+      Integer partition = wantedPartition(request.headers().lastHeader("reply-partition"));
+      producer.send(new ProducerRecord<>(replies, partition, request.key(), request.value(), request.headers()));
     }
+  }
+
+  private static Integer wantedPartition(Header header) {
+    return header == null ? null : Integer.valueOf(new String(header.value(), StandardCharsets.US_ASCII));
   }
 
   private static KafkaProducer<byte[], byte[]> producer(String bootstrap) {

@@ -33,6 +33,8 @@ WARM_S = 3
 STARTING_S = 3
 SECONDS = 18
 MS = 1e6
+KNOWN_NS = 2_000_000
+"""At most so long between a produce request and its response, and the append is known to a millisecond either way."""
 HELD = "2 000/s constant"
 """The run whose stamps have a bound."""
 
@@ -202,9 +204,15 @@ def after_wire(result: Result) -> Late:
 
 
 def legs_less_wire(result: Result) -> dict[str, float | None]:
-    """Mean of each leg in ms, told less seen; None for one that was not told."""
+    """Mean of each leg in ms, told less seen; None for one that was not told.
+
+    Of exchanges whose appends the wire knows: while a broker stands still, nobody can say when in that time it appended.
+    """
+    known = [
+        (row, seen) for row, seen in result.rows if all(one.answered_ns - one.produced_ns <= KNOWN_NS for one in seen)
+    ]
     wire: dict[str, list[float]] = {"request": [], "service": [], "reply": [], "ack": []}
-    for row, (request, reply) in result.rows:
+    for row, (request, reply) in known:
         sent, received = int(row["sent_ns"]), int(row["received_ns"])
         appended = (request.produced_ns + request.answered_ns) / 2
         replied = (reply.produced_ns + reply.answered_ns) / 2
@@ -212,7 +220,7 @@ def legs_less_wire(result: Result) -> dict[str, float | None]:
         wire["service"].append(replied - appended)
         wire["reply"].append(received - replied)
         wire["ack"].append(request.answered_ns - sent)
-    told = {leg: [float(row[f"{leg}_ms"]) for row, _ in result.rows if row[f"{leg}_ms"]] for leg in wire}
+    told = {leg: [float(row[f"{leg}_ms"]) for row, _ in known if row[f"{leg}_ms"]] for leg in wire}
     return {
         leg: statistics.fmean(told[leg]) - statistics.fmean(truth) / MS if told[leg] else None
         for leg, truth in wire.items()

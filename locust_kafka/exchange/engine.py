@@ -91,11 +91,12 @@ class ExchangeEngine:
         """
         self.correlator.register(exchange, fresh=fresh)
         self._registered(exchange)
-        consumer = self.consumer
-        if consumer is not None and (
-            consumer.next_deadline_ns is None or exchange.deadline_ns < consumer.next_deadline_ns
-        ):
+        if (consumer := self.consumer) is None:
+            return
+        if consumer.next_deadline_ns is None or exchange.deadline_ns < consumer.next_deadline_ns:
             consumer.next_deadline_ns = exchange.deadline_ns
+        if exchange.validator is not None or (exchange.wakeup is not None and not exchange.until_ack):
+            consumer.somebody_waits = True
 
     def accept_other_ids(self) -> None:
         """From now on ids are registered that do not begin with our prefix (a trace that the user has begun)."""
@@ -293,8 +294,6 @@ class ExchangeEngine:
             self._check_watermark()
 
     def _check_watermark(self) -> None:
-        sentence = self._watermark_check.look(
-            perf_counter_ns() - self._watermark_ns, waiting=self.reply_batches.waiting
-        )
-        if sentence:
+        age_ns = perf_counter_ns() - self._watermark_ns
+        if sentence := self._watermark_check.look(age_ns, waiting=self.reply_batches.waiting):
             self.fail(sentence)

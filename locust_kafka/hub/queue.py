@@ -50,10 +50,11 @@ class HubQueue(Generic[T]):
         self._async = gevent.get_hub().loop.async_()
         self._async.start(bell.notify)
 
-    def put(self, item: T) -> None:
-        """From a native thread: add an item and wake the greenlet."""
+    def put(self, item: T, *, wake: bool = True) -> None:
+        """From a native thread: add an item, and wake the greenlet unless it may be taken with the next one."""
         self._items.append(item)
-        self._async.send()
+        if wake:
+            self._async.send()
 
     @property
     def waiting(self) -> bool:

@@ -38,8 +38,9 @@ class HubTimer:
         self._timer = _Timer()
         self._file = -1
         if sys.platform == "linux":
-            self._libc = ctypes.CDLL(None, use_errno=True)
-            self._file = self._libc.timerfd_create(_MONOTONIC, _FLAGS)
+            libc = ctypes.CDLL(None, use_errno=True)
+            self._file = libc.timerfd_create(_MONOTONIC, _FLAGS)
+            self._settime, self._pointer = libc.timerfd_settime, ctypes.byref(self._timer)  # for each arrival: made once
         if self._file >= 0:
             self._watcher = self._hub.loop.io(self._file, 1)
             self._watcher.start(self._fired)
@@ -80,7 +81,7 @@ class HubTimer:
 
     def _set(self, remaining_ns: int) -> None:
         self._timer.value_s, self._timer.value_ns = divmod(remaining_ns, _NS)
-        self._libc.timerfd_settime(self._file, 0, ctypes.byref(self._timer), None)
+        self._settime(self._file, 0, self._pointer, None)
 
     def _fired(self) -> None:
         os.read(self._file, 8)  # or the file stays readable, and the hub awake

@@ -19,6 +19,8 @@ from locust_kafka.kafka.foreign import Dropped, ForeignFilter
 POLL_S = 0.1
 BATCH = 1000
 MAX_ERRORS = 100
+RELAXED_NS, RELAXED_MESSAGES = 5_000_000, 50
+"""While no user waits the hub is woken so seldom, or for so many replies: their stamps tell when they came."""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,8 @@ class ReplyConsumer:
     def __init__(self, config: dict[str, Any], reply_batches: HubQueue[ReplyBatch], foreign: ForeignFilter) -> None:
         self.next_deadline_ns: int | None = None
         """Set by the exchange greenlet: the thread wakes by then at the latest, so that timeouts are on time."""
+        self.somebody_waits = False
+        """Set by the exchange greenlet: replies are wanted at once, else a few may wait for each other."""
         self._errors: deque[KafkaError] = deque(maxlen=MAX_ERRORS)  # librdkafka repeats them 20 times a second
         self._consumer = Consumer({
             **config, "error_cb": self._errors.append, "stats_cb": self._take_statistics,
@@ -113,7 +117,7 @@ class ReplyConsumer:
 
     def _listen(self) -> None:
         poll, consume, put = self._consumer.poll, self._consumer.consume, self._reply_batches.put
-        foreign, handed_ns = self._foreign, 0
+        foreign, woken_ns, quiet = self._foreign, 0, 0
         while not self._stopping:
             self._change_assignment()
             first = poll(self._patience_s())
@@ -124,13 +128,18 @@ class ReplyConsumer:
             if foreign.active and messages:
                 batch.messages, batch.trace_ids = foreign.sift(messages)
                 batch.early = 1 if batch.messages and batch.messages[0] is first else 0
-                if not (batch.messages or self._errors or self._is_awaited(received_ns, handed_ns)):
+                if not (batch.messages or self._errors or self._is_awaited(received_ns, woken_ns)):
                     continue  # nothing for the hub, which it would be woken for
             batch.dropped = foreign.take_dropped()
             while self._errors:
                 batch.errors.append(self._errors.popleft())
-            handed_ns = received_ns
-            put(batch)
+            quiet += len(batch.messages)
+            if wake := (
+                self.somebody_waits or first is None or bool(batch.errors) or quiet > RELAXED_MESSAGES
+                or received_ns - woken_ns > RELAXED_NS or self._is_awaited(received_ns, woken_ns)
+            ):  # fmt: skip
+                woken_ns, quiet = received_ns, 0
+            put(batch, wake=wake)
         last = consume(BATCH * 100, 0)
         ended_ns = perf_counter_ns()
         put(ReplyBatch(ended_ns, last, ended_ns, dropped=foreign.take_dropped()))
@@ -142,10 +151,10 @@ class ReplyConsumer:
         wait_s = POLL_S if deadline is None else (deadline - perf_counter_ns()) / 1e9
         return min(max(wait_s, 0.001), POLL_S)
 
-    def _is_awaited(self, now_ns: int, handed_ns: int) -> bool:
+    def _is_awaited(self, now_ns: int, woken_ns: int) -> bool:
         """Whether the hub wants a watermark although there are no replies for it."""
         deadline = self.next_deadline_ns
-        return now_ns - handed_ns > POLL_S * 1e9 or (deadline is not None and now_ns >= deadline)
+        return now_ns - woken_ns > POLL_S * 1e9 or (deadline is not None and now_ns >= deadline)
 
     def _change_assignment(self) -> None:
         while self._added:

@@ -40,7 +40,7 @@ class HubTimer:
         if sys.platform == "linux":
             libc = ctypes.CDLL(None, use_errno=True)
             self._file = libc.timerfd_create(_MONOTONIC, _FLAGS)
-            self._settime, self._pointer = libc.timerfd_settime, ctypes.byref(self._timer)  # for each arrival: made once
+            self._settime, self._pointer = libc.timerfd_settime, ctypes.byref(self._timer)  # made once
         if self._file >= 0:
             self._watcher = self._hub.loop.io(self._file, 1)
             self._watcher.start(self._fired)

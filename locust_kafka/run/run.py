@@ -209,7 +209,7 @@ class Run:
 
     def _refuse(self, error: KafkaPluginError) -> None:
         self.failure, self.ending = error, True
-        self._tuning.restore()
+        run_all([self._tuning.restore, self.own_topics.delete])
         self._started.set()
         self._on_failure(error)
 

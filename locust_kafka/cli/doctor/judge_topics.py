@@ -78,8 +78,10 @@ class _Judge:
         if workers == 1:
             words = f"{_counted(count, 'partition')}, read by hand-assigned consumers without a group"
         else:
-            words = f"{_counted(count, 'partition')}, all read by each of {workers} workers: each reply leaves the "
-            words += f"cluster {workers} times"
+            words = f"{_counted(count, 'partition')} for {workers} workers: "
+            if count >= workers:
+                words += "each reads its own when the service honours reply-partition; else "
+            words += f"all are read by each, and each reply leaves the cluster {workers} times"
             if self._plan.peak_rate:
                 words += f", at the peak {self._plan.peak_rate * workers:g} a second"
         if count * workers > MAX_PARTITION_READERS:
@@ -87,6 +89,10 @@ class _Judge:
                 Level.WARNING,
                 f"{words}; {count * workers} fetch positions, more than {MAX_PARTITION_READERS}",
                 "take fewer workers, or a reply topic with fewer partitions",
+            )
+        if count < workers:
+            return self._found(
+                Level.NOTE, words, f"so that each can read its own: kafka-topics.sh {self._at} --partitions {workers}"
             )
         return self._found(Level.OK, words)
 

@@ -41,7 +41,7 @@ MAX_LAG_S = 60.0
 PARTITIONS = 4
 
 
-class Place(NamedTuple):
+class Testbed(NamedTuple):
     """What stays up over all rows."""
 
     bootstrap: str
@@ -83,13 +83,13 @@ def read_arguments() -> argparse.Namespace:
 
 def measure(cases: list[Case], seconds: float, rows: TextIO | None) -> None:
     """Print each row as soon as it is known."""
-    with warm_place({case.topics for case in cases}) as place:
+    with warm_testbed({case.topics for case in cases}) as testbed:
         print(HEADING, flush=True)
         for case in cases:
             if case.own_core and len(os.sched_getaffinity(0)) < 2:
                 print(f"{case.name}: left out, for it needs two cores", file=sys.stderr)
                 continue
-            found = one(place, case, seconds)
+            found = measured(testbed, case, seconds)
             print(to_markdown(found), flush=True)
             if rows is not None:
                 rows.write(to_json(found) + "\n")
@@ -97,7 +97,7 @@ def measure(cases: list[Case], seconds: float, rows: TextIO | None) -> None:
 
 
 @contextlib.contextmanager
-def warm_place(topics: set[tuple[str, str]]) -> Iterator[Place]:
+def warm_testbed(topics: set[tuple[str, str]]) -> Iterator[Testbed]:
     """Broker and echoes, after load on each pair of topics."""
     with contextlib.ExitStack() as stack:
         kafka = stack.enter_context(EmbeddedKafka(for_load=True))
@@ -107,34 +107,34 @@ def warm_place(topics: set[tuple[str, str]]) -> Iterator[Place]:
         for pair in sorted(topics):
             process = stack.enter_context(echo(kafka.bootstrap, pair, SLOW_MS if pair == SLOW_TOPICS else 0))
             echoes[pair] = psutil.Process(process.pid)
-        place = Place(kafka.bootstrap, broker, echoes)
+        testbed = Testbed(kafka.bootstrap, broker, echoes)
         for pair in sorted(topics):
-            warm(place, Case("warm-up", "", 200, tool=BARE, slow=pair == SLOW_TOPICS))
-        yield place
+            warm(testbed, Case("warm-up", "", 200, tool=BARE, slow=pair == SLOW_TOPICS))
+        yield testbed
 
 
-def warm(place: Place, case: Case) -> None:
+def warm(testbed: Testbed, case: Case) -> None:
     """Load, until the JVMs have compiled what it needs: on a busy machine that takes longer than on an idle one."""
     costs: list[float] = []
     while len(costs) < 2 or (costs[-1] < STILL_WARMING * costs[-2] and len(costs) < MAX_WARM_TURNS):
-        found = one(place, case, WARM_TURN_S)
+        found = measured(testbed, case, WARM_TURN_S)
         costs.append(found.broker_cpu_us + found.echo_cpu_us)
     words = ", ".join(f"{cost:.0f}" for cost in costs)
     print(f"warm-up on {case.topics[0]}: broker and echo used {words} µs an exchange", file=sys.stderr, flush=True)
 
 
-def one(place: Place, case: Case, seconds: float) -> Row:
+def measured(testbed: Testbed, case: Case, seconds: float) -> Row:
     """One row; what is left of it in the topics is answered before it ends."""
-    services = [place.broker, *place.echoes.values()]
+    services = [testbed.broker, *testbed.echoes.values()]
     warm_s = JAVA_WARM_S if case.tool == JAVA else WARM_S
     with (
         tempfile.TemporaryDirectory() as folder,
         probe.cores_apart(services) if case.own_core else contextlib.nullcontext(),
-        tool(place, case, warm_s, seconds, f"{folder}/summary.json") as run,
+        start_tool(testbed, case, warm_s, seconds, f"{folder}/summary.json") as run,
     ):
         try:
             run.await_line("BENCH begin", warm_s + MAX_LAG_S)
-            kinds = probe.family(run.pid), [place.broker], [place.echoes[case.topics]]
+            kinds = probe.family(run.pid), [testbed.broker], [testbed.echoes[case.topics]]
             begin = [probe.read(kind) for kind in kinds]
             run.await_line("BENCH end", seconds + MAX_LAG_S)
             end = [probe.read(kind) for kind in kinds]
@@ -143,26 +143,26 @@ def one(place: Place, case: Case, seconds: float) -> Row:
             latency = ended_locust(run, Path(folder, "summary.json")) if case.tool == LOCUST else None
         except AssertionError as failure:
             raise SystemExit(f"{case.name}: {failure}") from failure
-    await_idle(place.bootstrap, case.topics)
+    await_idle(testbed.bootstrap, case.topics)
     usages = [probe.between(*pair) for pair in zip(begin, end, strict=True)]
     latency = latency or Latency(figures["p50"], figures["p99"])
     return row(case.name, case.group, figures["count"], latency, *usages, hub=case.tool != JAVA)
 
 
-def tool(place: Place, case: Case, warm_s: float, seconds: float, summary: str) -> Process:
+def start_tool(testbed: Testbed, case: Case, warm_s: float, seconds: float, summary: str) -> Process:
     """Start a case's tool; it sends until it is ended."""
     window = f"{warm_s:g}", f"{seconds:g}"
     if case.tool == BARE:
-        target = place.bootstrap, *case.topics, str(case.users)
+        target = testbed.bootstrap, *case.topics, str(case.users)
         return Process([sys.executable, "-m", "benchmarks.bare", *target, *window])
     if case.tool == JAVA:
-        return java("JavaClient.java", place.bootstrap, *case.topics, str(case.users), *window)
+        return java("JavaClient.java", testbed.bootstrap, *case.topics, str(case.users), *window)
     options = ["--headless", "--only-summary", "-u", str(case.users), "-r", "200", "-t", "900s"]
     options += ["--exit-code-on-error", "0", "--kafka-settle", "0", "--kafka-summary", summary, *case.options]
     if case.processes:
         options += ["--processes", str(case.processes)]
     environment = {"PRODUCERS": case.producers, "HOW": case.how, "WARM_S": window[0], "MEASURE_S": window[1]}
-    return locust(place.bootstrap, case.topics, LOCUSTFILE, *options, **environment)
+    return locust(testbed.bootstrap, case.topics, LOCUSTFILE, *options, **environment)
 
 
 def figures_of(run: Process) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.cases import TOPICS
-from benchmarks.generator import LOCUSTFILE, warm_place
+from benchmarks.generator import LOCUSTFILE, warm_testbed
 from tests.support import await_answer, free_port, locust, read_page, read_summary
 
 RATE, SECONDS = "2000", "22s"
@@ -30,10 +30,10 @@ def main() -> None:
     """Run the pairs and print medians and ratios."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     found: dict[bool, list[Figures]] = {False: [], True: []}
-    with warm_place({TOPICS}) as place:
+    with warm_testbed({TOPICS}) as testbed:
         for _ in range(pairs):
             for looked_at in (False, True):
-                found[looked_at].append(run(place.bootstrap, looked_at=looked_at))
+                found[looked_at].append(run(testbed.bootstrap, looked_at=looked_at))
                 print("with a reader   " if looked_at else "without a reader", found[looked_at][-1], flush=True)
     without, with_one = (Figures(*map(statistics.median, zip(*found[key], strict=True))) for key in (False, True))
     print(f"medians of {pairs}: without {without}, with {with_one}")

@@ -23,7 +23,7 @@ STYLE = (
 NEAR = (
     (11, 4), (-11, 4), (0, -8), (0, 16), (13, -7), (-13, -7), (13, 15), (-13, 15), (24, 4), (-24, 4), (0, -20), (0, 28)
 )  # fmt: skip
-"""Where a point's number may stand, the best place first."""
+"""Where a point's number may stand, the best first."""
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def picture(rows: Sequence[Row]) -> str:
     up = Axis([row.cpu_us for row in rows], bottom, TOP)
     groups = list(dict.fromkeys(row.group for row in rows))
     colours = [COLOURS[groups.index(row.group) % len(COLOURS)] for row in rows]
-    points = [(across.place(row.rate), up.place(row.cpu_us)) for row in rows]
+    points = [(across.position(row.rate), up.position(row.cpu_us)) for row in rows]
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="13">',
         STYLE,
@@ -72,18 +72,18 @@ class Axis:
         self.ticks = [step for step in steps if low <= step <= high]
         self._start, self._end = start, end
 
-    def place(self, figure: float) -> float:
+    def position(self, figure: float) -> float:
         low, high = self.ticks[0], self.ticks[-1]
         return self._start + (self._end - self._start) * math.log(figure / low) / math.log(high / low)
 
 
 def _grid(across: Axis, up: Axis, bottom: int) -> Iterator[str]:
     for tick in across.ticks:
-        x = across.place(tick)
+        x = across.position(tick)
         yield f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom}" class="line"/>'
         yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle" class="ink">{_short(tick)}</text>'
     for tick in up.ticks:
-        y = up.place(tick)
+        y = up.position(tick)
         yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{RIGHT}" y2="{y:.1f}" class="line"/>'
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" class="ink">{tick:g}</text>'
     yield f'<text x="{(LEFT + RIGHT) / 2:.1f}" y="{bottom + 38}" text-anchor="middle" class="ink">exchanges/s</text>'

@@ -77,7 +77,7 @@ def cores_apart(services: Sequence[psutil.Process]) -> Iterator[None]:
 
 
 def _threads(processes: Sequence[psutil.Process]) -> list[int]:
-    return [int(place.name) for process in processes for place in Path(f"/proc/{process.pid}/task").iterdir()]
+    return [int(task.name) for process in processes for task in Path(f"/proc/{process.pid}/task").iterdir()]
 
 
 def _schedule_ns(pid: int) -> tuple[int, int]:
@@ -86,7 +86,7 @@ def _schedule_ns(pid: int) -> tuple[int, int]:
 
 
 def _switches(pid: int) -> Iterator[tuple[int, int]]:
-    for place in Path(f"/proc/{pid}/task").iterdir():
+    for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):  # a thread may end while it is looked at
-            lines = (place / "status").read_text().splitlines()
-            yield int(place.name), sum(int(line.split()[1]) for line in lines if "voluntary_ctxt_switches" in line)
+            lines = (task / "status").read_text().splitlines()
+            yield int(task.name), sum(int(line.split()[1]) for line in lines if "voluntary_ctxt_switches" in line)

@@ -17,7 +17,7 @@ from confluent_kafka import Message
 
 from benchmarks import probe
 from benchmarks.cases import TOPICS
-from benchmarks.generator import LOCUSTFILE, ended_locust, figures_of, warm_place
+from benchmarks.generator import LOCUSTFILE, ended_locust, figures_of, warm_testbed
 from locust_kafka.core.books import Outcome, Verdict
 from locust_kafka.core.legs import Legs
 from locust_kafka.core.results import RunResults
@@ -46,10 +46,10 @@ class Figures(NamedTuple):
 
 def main() -> None:
     microbenchmarks()
-    with warm_place({TOPICS}) as place:
-        costs(place.bootstrap)
-        providers(place.bootstrap)
-        bad_collectors(place.bootstrap)
+    with warm_testbed({TOPICS}) as testbed:
+        costs(testbed.bootstrap)
+        providers(testbed.bootstrap)
+        bad_collectors(testbed.bootstrap)
 
 
 def microbenchmarks() -> None:

@@ -295,5 +295,5 @@ class ExchangeEngine:
 
     def _check_watermark(self) -> None:
         age_ns = perf_counter_ns() - self._watermark_ns
-        if sentence := self._watermark_check.look(age_ns, waiting=self.reply_batches.waiting):
+        if sentence := self._watermark_check.check(age_ns, waiting=self.reply_batches.waiting):
             self.fail(sentence)

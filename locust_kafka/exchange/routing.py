@@ -174,7 +174,7 @@ class ReplyRouting:
         self.foreign.active, self.foreign.drops_strangers = True, some_matched
         if self.foreign.is_sibling(trace_id):
             self.results.siblings += 1
-            if self.foreign.strays(message):
+            if self.foreign.is_astray(message):
                 self.results.astray[generation_of(trace_id)] += 1
 
     def note_dropped(self, dropped: Dropped) -> None:

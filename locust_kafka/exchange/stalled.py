@@ -13,7 +13,7 @@ class WatermarkCheck:
     def __init__(self) -> None:
         self._stuck = self._blocked = 0
 
-    def look(self, age_ns: int, *, waiting: bool) -> str:
+    def check(self, age_ns: int, *, waiting: bool) -> str:
         """Why the run cannot go on, in a sentence; "" when it can.
 
         Args:

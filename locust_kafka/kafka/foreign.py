@@ -66,7 +66,7 @@ class ForeignFilter:
         """Whether it is of another process of this run."""
         return bool(self._run_prefix) and trace_id.startswith(self._run_prefix)
 
-    def strays(self, message: Any) -> bool:
+    def is_astray(self, message: Any) -> bool:
         """Whether a sibling's reply has come to a partition of ours."""
         return self.owns is not None and self.owns(message.topic(), message.partition())
 
@@ -87,7 +87,7 @@ class ForeignFilter:
         dropped.size += len(message)
         if sibling:
             dropped.siblings += 1
-            if self.strays(message):
+            if self.is_astray(message):
                 dropped.astray[generation_of(trace_id)] += 1
         return True
 

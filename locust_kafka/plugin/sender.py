@@ -58,7 +58,7 @@ class RequestSender:
         self._run = run
         self._settings = settings
         self._timeout_ns = int(settings.reply_timeout_s * 1e9)
-        self._reply_to = (run.settings.reply_to_header, run.own_topics.instead_of(settings.reply_topic))
+        self._reply_to = (run.settings.reply_to_header, run.own_topics.topic_for(settings.reply_topic))
         self._partitions = run.routing.headers.get(settings.reply_topic, {})
         self._reserved = (self._reply_to[0], run.routing.header) if self._partitions else self._reply_to[:1]
         self._producer: RequestProducer[Exchange] | None = None

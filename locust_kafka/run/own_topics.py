@@ -34,7 +34,7 @@ class OwnTopics:
         self._generation = generation
         self._names: dict[str, str] = {}
 
-    def instead_of(self, name: str) -> str:
+    def topic_for(self, name: str) -> str:
         """The topic that replies come to instead; the same one when there are no own ones."""
         return self._names.get(name, name)
 
@@ -50,7 +50,7 @@ class OwnTopics:
         refusal = gevent.get_hub().threadpool.apply(_unready, (settings,))
         if refusal is not None:
             raise refusal
-        trouble = _ask(settings, own)
+        trouble = _run_child(settings, own)
         if trouble:
             raise NotReady(
                 f"the reply topic {', '.join(sorted(own))} of this worker's own could not be made: {trouble}; "
@@ -62,7 +62,7 @@ class OwnTopics:
     def delete(self) -> None:
         """Delete them; what could not be deleted is named in the log."""
         names, self._names = sorted(self._names.values()), {}
-        trouble = _ask(self._settings, {}, names) if names else ""
+        trouble = _run_child(self._settings, {}, names) if names else ""
         if trouble:
             logger.warning("the topics %s could not be deleted: %s", ", ".join(names), trouble)
 
@@ -76,7 +76,7 @@ def _unready(settings: Settings) -> KafkaPluginError | None:
     return None
 
 
-def _ask(settings: Settings, make: Mapping[str, str], delete: Collection[str] = ()) -> str:
+def _run_child(settings: Settings, make: Mapping[str, str], delete: Collection[str] = ()) -> str:
     """Have a child process do it; what went wrong, in words, and "" for nothing."""
     try:
         child = subprocess.Popen(

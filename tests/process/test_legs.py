@@ -47,7 +47,10 @@ def test_legs_add_up_to_the_latency(
     assert waits["queue"]["count"] > 0
     assert 0 <= waits["queue"]["mean"] <= waits["queue"]["max"] <= longest_ms
     assert waits["buffer"]["count"] > 0
-    assert 0 <= waits["share_of_request"] <= 1
+    if summary["legs_ms"]["request"]["mean"]:
+        assert 0 <= waits["share_of_request"] <= 1
+    else:  # the leg is shorter than what is known of it: so is any share of it
+        assert waits["share_of_request"] is None
     assert 0 < waits["producers"]["watched"] == waits["producers"]["all"] <= 5  # a slow machine makes one for each late
     assert "Before the wire, ms" in run.output
 

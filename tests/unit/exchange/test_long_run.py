@@ -27,6 +27,7 @@ from locust_kafka.exchange.recorder import Recorder
 from locust_kafka.exchange.routing import ReplyRouting
 from locust_kafka.kafka.consumer import ReplyBatch
 from locust_kafka.run.sampler import Sampler
+from tests.unit.records import CountedRows
 from tests.unit.runs import message
 
 GENERATION = b"abcd1234"
@@ -44,13 +45,12 @@ def never_for_ever() -> None:
     """In place of the room's: nothing here waits in gevent, and the long one takes longer."""
 
 
-class UncountedRows:
-    """Locust's rows, of which nothing is kept."""
-
-    listened = False
+class UncountedRows(CountedRows):
+    """Locust's rows, of which nothing is kept but how many there were."""
 
     def __init__(self) -> None:
-        self.count = self.notes = 0
+        super().__init__()
+        self.count = self.noted = 0
 
     def matched(self, name: str, exchanges: list[Exchange]) -> None:
         self.count += len(exchanges)
@@ -59,16 +59,7 @@ class UncountedRows:
         self.count += 1
 
     def add_failure_note(self, name: str, what: str) -> None:
-        self.notes += 1
-
-    def flush(self, pause: Any = None) -> None:
-        pass
-
-    def close(self, patience_s: float) -> int:
-        return 0
-
-    def disconnect(self) -> None:
-        pass
+        self.noted += 1
 
 
 class LongRun:

@@ -61,7 +61,7 @@ class ReplyRouting:
         self.narrow: Callable[[list[Partition]], None] | None = None
         """Has the reply consumer read no more of these partitions."""
         self.results = RoutingResults()
-        self._share, self._ours = share, ours
+        self._share, self._ours, self._only_ours = share, ours, ours
         self._wanted = self._mode = wanted
         self._why = ""
         self.widening = BoundedSemaphore()
@@ -171,7 +171,8 @@ class ReplyRouting:
         """
         if not self._ours:
             return
-        self.foreign.active, self.foreign.drops_strangers = True, some_matched
+        if self._only_ours:
+            self.foreign.active, self.foreign.drops_strangers = True, some_matched
         if self.foreign.is_sibling(trace_id):
             self.results.siblings += 1
             if self.foreign.is_astray(message):
@@ -183,8 +184,11 @@ class ReplyRouting:
         self.results.astray.update(dropped.astray)
 
     def accept_other_ids(self) -> None:
-        """From now on ids are registered that were not made here: no prefix tells any more what is foreign."""
-        self._ours = self.foreign.active = False
+        """From now on ids are registered that were not made here: what is foreign is judged, and not dropped before.
+
+        A reply of another worker that went astray is still known by its prefix.
+        """
+        self._only_ours = self.foreign.active = False
 
     def _be_shared(self, why: str) -> None:
         if self._mode in (AUTO, PARTITION) and self._proof is not None:

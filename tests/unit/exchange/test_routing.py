@@ -132,6 +132,18 @@ def test_too_few_partitions() -> None:
     assert not routing.headers
 
 
+def test_whoever_has_other_ids_still_sees_what_went_astray() -> None:
+    """A worker whose user began a trace drops nothing any more, and counts the replies of others on its partitions."""
+    routing = ReplyRouting(b"abcd0001", b"abcd", PARTITION, Share(1, 2))
+    routing.divide([(TOPIC_NAME, one) for one in range(4)])
+    routing.accept_other_ids()
+    trace_id = b"abcd0000" + b"0" * 23 + b"1"
+    for partition in range(4):
+        routing.note_foreign(reply_to(trace_id, partition=partition), trace_id, some_matched=True)
+    assert not routing.foreign.active
+    assert (routing.results.siblings, routing.results.astray) == (4, {"abcd0000": 2})
+
+
 def test_only_trace_ids_prove_anything() -> None:
     """With a rule that knows no prefix `auto` is shared, and nothing is ever dropped."""
     routing = ReplyRouting(b"abcd0001", b"abcd", AUTO, Share(1, 2), ours=False)

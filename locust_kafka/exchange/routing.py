@@ -159,6 +159,8 @@ class ReplyRouting:
             self._be_shared(EXPECTING)
         elif self._mode == PARTITION:
             self._mode, self._why = SHARED, EXPECTING
+            # Replies that nobody asked to come here or there may come anywhere from now on, and are read.
+            self.results.narrowed.discard(self.generation.decode())
             self._tell()
 
     def note_foreign(self, message: Any, trace_id: bytes, *, some_matched: bool) -> None:

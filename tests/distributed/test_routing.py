@@ -55,3 +55,22 @@ def test_each_worker_reads_its_own(
     else:
         assert summary["requests"]["timed_out"] == others > 0
         assert "the service does not always honour reply-partition" in summary["invalid"][0]
+
+
+def test_who_expects_replies_reads_them_all(
+    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path
+) -> None:
+    """A worker that has its proof, and then expects replies to others' requests, misses none, and no figure is doubted."""
+    waiter.start("--waiters", "20", wait="2ms")
+    with locust(
+        broker, topics, "tests/process/locustfiles/expecting.py", "--headless", "--only-summary", "-u", "8", "-r", "8",
+        "-t", "8s", "--processes", "2", "--kafka-settle", "1", "--kafka-self-check", "show",
+        "--kafka-summary", str(tmp_path / "s.json"), BOOTSTRAP=broker, REQUEST_TOPIC=topics[0], REPLY_TOPIC=topics[1],
+    ) as run:  # fmt: skip
+        assert run.wait() == 0, run.output
+    summary = read_summary(tmp_path / "s.json")
+    assert summary["reply_routing"] == {"shared: expect() is used": 2}
+    assert summary["requests"]["matched"] == summary["requests"]["registered"]
+    assert summary["names"]["expected"]["requests"]["matched"] > 0
+    assert summary["balanced"]
+    assert not summary["invalid"]

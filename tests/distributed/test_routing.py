@@ -63,7 +63,7 @@ def test_who_expects_replies_reads_them_all(
     """A worker that has its proof, and then expects replies to others' requests, misses none, and no figure is doubted."""
     waiter.start("--waiters", "20", wait="2ms")
     with locust(
-        broker, topics, "tests/process/locustfiles/expecting.py", "--headless", "--only-summary", "-u", "8", "-r", "8",
+        broker, topics, "tests/process/locustfiles/expecting_late.py", "--headless", "--only-summary", "-u", "8", "-r", "8",
         "-t", "8s", "--processes", "2", "--kafka-settle", "1", "--kafka-self-check", "show",
         "--kafka-summary", str(tmp_path / "s.json"), BOOTSTRAP=broker, REQUEST_TOPIC=topics[0], REPLY_TOPIC=topics[1],
     ) as run:  # fmt: skip

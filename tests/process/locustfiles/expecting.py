@@ -1,32 +1,30 @@
-"""Plain requests first; then replies are expected to requests that a producer outside of the plugin sends."""
-
-import os
+"""Requests that another client sends: as a service behind HTTP would, with the traceparent that it was handed."""
 
 from confluent_kafka import Producer
-from locust import task
+from locust import FastHttpUser, task
 
 from locust_kafka import KafkaUser
 
-PLAIN = 400
 
+class Customer(KafkaUser, FastHttpUser):
+    host = "http://127.0.0.1:9"  # nothing is sent there: that both can be one class is the point
 
-class Guest(KafkaUser):
-    producers = "shared"
-    sent = 0
-    outside: Producer | None = None
+    def on_start(self) -> None:
+        options = self.environment.parsed_options
+        self.other = Producer({"bootstrap.servers": options.kafka_bootstrap, "linger.ms": 0})
+        self.topics = options.kafka_request_topic, options.kafka_reply_topic
 
     @task
-    def exchange(self) -> None:
-        Guest.sent += 1
-        if Guest.sent <= PLAIN:
-            self.kafka.request("Ada", name="plain")
-            return
-        if Guest.outside is None:
-            Guest.outside = Producer({"bootstrap.servers": os.environ["BOOTSTRAP"], "linger.ms": 0})
-        expected = self.kafka.expect(name="expected")
-        headers: list[tuple[str, str | bytes | None]] = [
-            ("traceparent", expected.traceparent), ("reply-to", os.environ["REPLY_TOPIC"])
-        ]  # fmt: skip
-        Guest.outside.produce(os.environ["REQUEST_TOPIC"], "Ada", expected.correlation_id, headers=headers)
-        Guest.outside.poll(0)
-        expected.wait()
+    def order(self) -> None:
+        answer = self.kafka.expect(name="order")
+        headers = [("traceparent", answer.traceparent.encode()), ("reply-to", self.topics[1].encode())]
+        self.other.produce(self.topics[0], b"Ada", headers=headers)
+        self.other.poll(0)
+        reply = answer.wait()
+        if reply:
+            assert b"for Ada" in (reply.value or b"")
+            assert reply.trace_id == answer.correlation_id
+
+    @task
+    def nobody(self) -> None:
+        assert not self.kafka.expect("ab" * 15 + f"{id(self) % 256:02x}", name="nobody", timeout=0.3).wait()

@@ -103,6 +103,9 @@ def test_a_run_is_followed_to_its_end(
             page.get_by_role("row", name=f"registered {summary['requests']['registered']:,}", exact=True)
         ).to_be_visible()
         expect(page.get_by_text("They balance")).to_be_visible()
+        for words, count in summary["reply_routing"].items():
+            routing = page.get_by_role("row", name=f"{words} {count}", exact=True)
+            expect(routing).to_have_count(1 if processes else 0)  # one process has nothing to choose
         page.get_by_role("button", name=re.compile("^[0-9a-f]{32}$")).first.click()
         expect(dialog.get_by_role("img", name=re.compile("service from .*· wait from .*reply from"))).to_be_visible()
         expect(dialog).to_contain_text(re.compile(rf"Request: {topics[0]} \[\d\] at \d+"))

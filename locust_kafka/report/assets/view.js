@@ -70,6 +70,14 @@ function beforeTheWire({ before_the_wire: waits }) {
     row("queue: a record, until it is in a request", queue), row("buffer: a request, until it is written", buffer)]);
 }
 
+// Which replies the processes read; one process that reads all has nothing to tell.
+function routing({ reply_routing: processes = {}, replies_of_other_workers: siblings }) {
+  const told = Object.entries(processes);
+  if (told.length < 2 && (!told.length || (told[0][0] === "shared" && told[0][1] === 1))) return null;
+  return table(`Reply routing, and how many processes went by it. Of the foreign replies ${figure(siblings, 15)} are of this run's other workers`,
+    ["routing", "processes"], told.sort().map(([words, count]) => [words, figure(count, 9)]));
+}
+
 function examples(summary) {
   return table("Exchanges worth a look: open one to see where its time went", ["kind", "name", "latency, ms", "trace id", "reason"], summary.examples.map((example) => {
     const button = element("button", { type: "button" }, example.trace_id);
@@ -100,7 +108,7 @@ function details(target, data) {
   wide(element("h2", {}, "Worth a look"), examples(summary));
   const counts = (of) => Object.entries(of).map(([name, count]) => [name.replace("_", " "), figure(count, 15)]);
   narrow(element("h2", {}, "Requests"), table("One outcome each", ["outcome", "count"], counts(summary.requests)));
-  narrow(element("h2", {}, "Replies"), table("One verdict each", ["verdict", "count"], counts(summary.replies)));
+  narrow(element("h2", {}, "Replies"), table("One verdict each", ["verdict", "count"], counts(summary.replies)), routing(summary));
   narrow(element("h2", {}, "The books"), table(summary.balanced ? "They balance" : "THEY DO NOT BALANCE", ["equation", ""], summary.equations.map((law) =>
     [law.text, element("span", { class: law.holds ? "good-text" : "bad-text" }, law.holds ? "holds" : "broken")])));
   if (data.workers.length) {

@@ -11,8 +11,9 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/locust-kafka demo --locustfile locustfiles/closed.py --seconds $(SECONDS) $(if $(WEB),--web)
 
+# Most tests wait for what other processes do: two rooms at a time, each with a Kafka of its own, take half the time.
 test: jaeger chromium registry
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # Every fault on a real cluster: what the tester says of it, and what both topics prove.
 faults: $(INSTALLED)

@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import Any
 
+import gevent
 import locust
 from locust.env import Environment
 
@@ -27,7 +28,7 @@ def install() -> None:
     if not _installed:
         _installed = True
         locust.events.init_command_line_parser.add_listener(add_options)
-        locust.events.init.add_listener(_init)
+        locust.events.init.add_listener(init_environment)
 
 
 def set_rate(rate: float, environment: Environment | None = None) -> None:
@@ -73,7 +74,8 @@ def _place() -> tuple[int, int, int]:
     return 0, 0, 1
 
 
-def _init(environment: Environment, runner: Any, **_kwargs: Any) -> None:
+def init_environment(environment: Environment, runner: Any, **_kwargs: Any) -> None:
+    """What Locust's `init` event calls: the plugin of this environment, or the end of the process with a sentence."""
     try:
         Plugin(environment)
     except SettingsError as error:
@@ -81,3 +83,5 @@ def _init(environment: Environment, runner: Any, **_kwargs: Any) -> None:
         sys.exit(EXIT_NOT_STARTED)
     if runner is not None:
         environment.events.quit.add_listener(interrupt_main_greenlet())
+    # The hub's clock stands still while modules are imported: --run-time would count from before, and end a run early.
+    gevent.get_hub().loop.update_now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +25,7 @@ from locust.user.task import TaskSet
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-from locust_kafka.plugin import compat
+from locust_kafka.plugin import compat, events
 from locust_kafka.plugin.compat import RUNNING, WAITING
 
 
@@ -34,6 +35,17 @@ def environment() -> Iterator[Environment]:
     yield environment
     if environment.runner is not None:
         environment.runner.greenlet.kill()
+
+
+def test_the_first_timer_counts_from_its_start(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's clock stands still while a locustfile is imported, and Locust starts the timer of --run-time next."""
+    monkeypatch.setattr(events, "Plugin", lambda _environment: None)
+    gevent.sleep(0)
+    before = gevent.get_hub().loop.now()
+    time.sleep(0.05)
+    assert gevent.get_hub().loop.now() == before
+    events.init_environment(environment=environment, runner=None)
+    assert gevent.get_hub().loop.now() >= before + 0.05
 
 
 def test_the_tested_versions_are_the_installed_ones() -> None:

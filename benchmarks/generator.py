@@ -1,6 +1,6 @@
 """`make bench`: rate, latency, CPU and memory of the generator, against warm echoes, beside the floors.
 
-python -m benchmarks.generator [--only SUBSTRING] [--seconds N] [--json FILE]
+python -m benchmarks.generator [--only SUBSTRING] [--seconds N] [--threads] [--json FILE]
 
 Broker and echoes stay up over all rows, are warm before the first, and are measured as the tool is: from outside, in the
 same window.  A fresh JVM would decide everything beside it.
@@ -27,7 +27,8 @@ from benchmarks import probe
 from benchmarks.cases import BARE, JAVA, LOCUST, SLOW_MS, SLOW_TOPICS, TOPICS, Case, chosen
 from benchmarks.echo import echo
 from benchmarks.java import java
-from benchmarks.rows import HEADING, Latency, Row, row, to_json, to_markdown
+from benchmarks.probe import Usage
+from benchmarks.rows import HEADING, Latency, Row, by_threads, row, to_json, to_markdown
 from locust_kafka.embedded import EmbeddedKafka
 from locust_kafka.paths import writable_file
 from tests.support import Process, create_topics, locust, read_summary
@@ -63,13 +64,14 @@ def main() -> None:
             f"--json {arguments.json!r} cannot be written: {refused.strerror}; give another file"
         ) from refused
     with rows or contextlib.nullcontext():
-        measure(cases, arguments.seconds, rows)
+        measure(cases, arguments.seconds, rows, threads=arguments.threads)
 
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.generator", description="Rate, latency, CPU and memory.")
     parser.add_argument("--only", metavar="SUBSTRING", help="only the rows with this in their name")
     parser.add_argument("--seconds", type=float, default=8, metavar="N", help="the measured window, 1 to 600 (8)")
+    parser.add_argument("--threads", action="store_true", help="also say what each kind of the tool's threads used")
     parser.add_argument("--json", default="", metavar="FILE", help="also write each row as a line of JSON")
     arguments = parser.parse_args()
     if not 1 <= arguments.seconds <= 600:
@@ -81,7 +83,7 @@ def read_arguments() -> argparse.Namespace:
     return arguments
 
 
-def measure(cases: list[Case], seconds: float, rows: TextIO | None) -> None:
+def measure(cases: list[Case], seconds: float, rows: TextIO | None, *, threads: bool) -> None:
     """Print each row as soon as it is known."""
     with warm_testbed({case.topics for case in cases}) as testbed:
         print(HEADING, flush=True)
@@ -89,8 +91,10 @@ def measure(cases: list[Case], seconds: float, rows: TextIO | None) -> None:
             if case.own_core and len(os.sched_getaffinity(0)) < 2:
                 print(f"{case.name}: left out, for it needs two cores", file=sys.stderr)
                 continue
-            found = measured(testbed, case, seconds)
+            found, usage = measured(testbed, case, seconds)
             print(to_markdown(found), flush=True)
+            if threads:
+                print(by_threads(usage, found.rate * usage.seconds), file=sys.stderr, flush=True)
             if rows is not None:
                 rows.write(to_json(found) + "\n")
                 rows.flush()
@@ -117,14 +121,14 @@ def warm(testbed: Testbed, case: Case) -> None:
     """Load, until the JVMs have compiled what it needs: on a busy machine that takes longer than on an idle one."""
     costs: list[float] = []
     while len(costs) < 2 or (costs[-1] < STILL_WARMING * costs[-2] and len(costs) < MAX_WARM_TURNS):
-        found = measured(testbed, case, WARM_TURN_S)
+        found, _usage = measured(testbed, case, WARM_TURN_S)
         costs.append(found.broker_cpu_us + found.echo_cpu_us)
     words = ", ".join(f"{cost:.0f}" for cost in costs)
     print(f"warm-up on {case.topics[0]}: broker and echo used {words} µs an exchange", file=sys.stderr, flush=True)
 
 
-def measured(testbed: Testbed, case: Case, seconds: float) -> Row:
-    """One row; what is left of it in the topics is answered before it ends."""
+def measured(testbed: Testbed, case: Case, seconds: float) -> tuple[Row, Usage]:
+    """One row, and what the tool used; what is left of it in the topics is answered before it ends."""
     services = [testbed.broker, *testbed.echoes.values()]
     warm_s = JAVA_WARM_S if case.tool == JAVA else WARM_S
     with (
@@ -146,7 +150,7 @@ def measured(testbed: Testbed, case: Case, seconds: float) -> Row:
     await_idle(testbed.bootstrap, case.topics)
     usages = [probe.between(*pair) for pair in zip(begin, end, strict=True)]
     latency = latency or Latency(figures["p50"], figures["p99"])
-    return row(case.name, case.group, figures["count"], latency, *usages, hub=case.tool != JAVA)
+    return row(case.name, case.group, figures["count"], latency, *usages, hub=case.tool != JAVA), usages[0]
 
 
 def start_tool(testbed: Testbed, case: Case, warm_s: float, seconds: float, summary: str) -> Process:

@@ -83,6 +83,13 @@ def to_markdown(row: Row) -> str:
     return f"| {row.name} | {' | '.join(cells)} |"
 
 
+def by_threads(usage: Usage, count: float) -> str:
+    """CPU of each kind of thread for an exchange, in its own code and in the kernel."""
+    kinds = sorted(usage.by_kind.items())
+    words = (f"{kind} {user_s / count * 1e6:.1f} + {system_s / count * 1e6:.1f}" for kind, (user_s, system_s) in kinds)
+    return f"  CPU µs of an exchange, code + kernel: {', '.join(words)}"
+
+
 def to_json(row: Row) -> str:
     return json.dumps(row._asdict())
 

@@ -13,10 +13,16 @@ from benchmarks import probe
 from benchmarks.cases import CASES, chosen
 from benchmarks.picture import picture
 from benchmarks.probe import Reading, Usage
-from benchmarks.rows import COLUMNS, HEADING, Latency, Row, read_rows, row, to_json, to_markdown
+from benchmarks.rows import COLUMNS, HEADING, Latency, Row, by_threads, read_rows, row, to_json, to_markdown
 
-BEGIN = Reading(10.0, 1.0, {7: 100, 8: 50}, {7: (10**9, 10**8), 9: (0, 0)}, 80.0)
-END = Reading(12.0, 2.0, {7: 300, 11: 40}, {7: (2 * 10**9, 3 * 10**8), 9: (10**8, 10**9)}, 90.0)
+BEGIN = Reading(
+    10.0, 1.0, {7: 100, 8: 50}, {7: (10**9, 10**8), 9: (0, 0)}, 80.0,
+    {7: ("hub", 1.0, 0.5), 8: ("librdkafka", 3.0, 3.0)},
+)  # fmt: skip
+END = Reading(
+    12.0, 2.0, {7: 300, 11: 40}, {7: (2 * 10**9, 3 * 10**8), 9: (10**8, 10**9)}, 90.0,
+    {7: ("hub", 1.5, 0.75), 9: ("hub", 0.25, 0.0), 11: ("librdkafka", 0.125, 0.125)},
+)  # fmt: skip
 SERVICE = Usage(2.0, 0.5, 0, 0.0, 0.0, 0.0)
 
 
@@ -29,7 +35,9 @@ def found(name: str = "closed", rate: float = 1000.0, cpu_us: float = 100.0) -> 
 def test_a_usage_is_what_two_readings_differ_by() -> None:
     """CPU and switches are sums, a new thread counts whole, and the hub is that of the busiest process."""
     usage = probe.between(BEGIN, END)
-    assert usage == Usage(2.0, 1.0, 240, 0.5, pytest.approx(0.1), 90.0)
+    kinds = {"hub": (0.75, 0.25), "librdkafka": (0.125, 0.125)}
+    assert usage == Usage(2.0, 1.0, 240, 0.5, pytest.approx(0.1), 90.0, kinds)
+    assert by_threads(usage, 1000).endswith("hub 750.0 + 250.0, librdkafka 125.0 + 125.0")
 
 
 def test_every_column_is_of_one_exchange_in_the_same_window() -> None:
@@ -48,6 +56,7 @@ def test_a_reading_grows_with_the_work_of_its_process() -> None:
         end = probe.read(this)
     usage = probe.between(begin, end)
     assert usage.hub_run > 0
+    assert sum(usage.by_kind["hub"]) > 0
     stayed = begin.switches.keys() & end.switches.keys()
     assert sum(end.switches[thread] for thread in stayed) > 0
     assert all(end.switches[thread] >= begin.switches[thread] for thread in stayed)

@@ -40,6 +40,14 @@ class RunInvalid(KafkaPluginError):
     """The run went on without something its figures need."""
 
 
+def said(error: BaseException) -> str:
+    """What an exception says; "" when the user's own class fails to say it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 class RunOver(GreenletExit):  # type: ignore[misc] # gevent ships without types
     """Nothing can be sent any more: the run of this user has ended.
 

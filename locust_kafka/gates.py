@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,9 +40,10 @@ def read_share(value: Any, what: str) -> float:
         SettingsError: it is none.
     """
     found = re.fullmatch(r"\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*(%?)\s*", str(value), re.ASCII)
-    if found is None:
-        raise SettingsError(f"{what} {value!r} is refused: give a share, as in 10%")
-    return float(found[1]) / (100 if found[2] else 1)
+    share = math.inf if found is None else float(found[1]) / (100 if found[2] else 1)
+    if found is None or not (found[2] or share < 1):  # 10 would be meant as 10 %, and be a thousand
+        raise SettingsError(f"{what} {value!r} is refused: give a share, as in 10% or 0.1")
+    return share
 
 
 def read_baseline(path: str, what: str) -> tuple[Row, ...]:

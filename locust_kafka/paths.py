@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 from typing import IO
 
 from locust_kafka.errors import SettingsError
+from locust_kafka.values import Given
 
 LINK = "it is a symbolic link, and nothing is written through one"
+PIPE = "it is a named pipe, where writing waits for a reader"
 
 
 def writable_file(path: str, what: str) -> str:
@@ -24,15 +27,31 @@ def writable_file(path: str, what: str) -> str:
     """
     try:
         missing = path and not Path(path).resolve().parent.is_dir()
-        folder = path and Path(path).is_dir()
+        folder, pipe = path and Path(path).is_dir(), path and Path(path).is_fifo()
     except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
         raise SettingsError(f"{what} {path!r} cannot be written: {_words(error)}; give another file") from error
     if missing:
         raise SettingsError(f"{what} {path!r}: its folder does not exist; create it first")
     if folder:
         raise SettingsError(f"{what} {path!r} is a folder: give a file's name")
+    if pipe:
+        raise SettingsError(f"{what} {path!r} is refused: {PIPE}; give a file's name")
     _refuse_link(path, what)
     return path
+
+
+def refuse_same_file(*files: Given | None) -> None:
+    """Refuse that one file is written twice, or read and written; "" and None are no file.
+
+    Raises:
+        SettingsError: two of them are the same.
+    """
+    known: dict[Path, str] = {}
+    for value, source in [file for file in files if file is not None and str(file.value).strip()]:
+        path = Path(str(value).strip())
+        other = known.setdefault(path.resolve() if "\0" not in str(path) else path, source)
+        if other != source:
+            raise SettingsError(f"{other} and {source} are the same file {str(path)!r}: give each a file of its own")
 
 
 def writable_folder(path: str, what: str) -> str:
@@ -66,24 +85,39 @@ def open_output(path: str | Path, flags: int = os.O_TRUNC) -> IO[bytes]:
         flags: O_TRUNC for a file of its own, O_APPEND for one that is added to.
 
     Raises:
-        OSError: it cannot be written, or is a symbolic link.
+        OSError: it cannot be written, or is a symbolic link or a named pipe.
     """
+    flags |= os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o666), "wb")
+        descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)  # a pipe without a reader is an error, not a wait
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, LINK, str(path)) from None
+        words = {errno.ELOOP: LINK, errno.ENXIO: PIPE}.get(error.errno or 0)
+        if words is not None:
+            raise OSError(error.errno, words, str(path)) from None
         raise
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, PIPE, str(path))
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")
 
 
 def write_output(path: str | Path, text: str, flags: int = os.O_TRUNC) -> None:
-    """Write a text in UTF-8, as `open_output` does.
+    """Write a text in UTF-8, as `open_output` does; a file of its own is whole, or not there.
 
     Raises:
         OSError: as there.
     """
-    with open_output(path, flags) as file:
-        file.write(text.encode())
+    file = Path(path)
+    with open_output(path, flags) as out:
+        try:
+            out.write(text.encode())
+            out.flush()
+        except OSError:  # a full disk, say: half a document would be taken for one
+            if flags == os.O_TRUNC and stat.S_ISREG(os.fstat(out.fileno()).st_mode):
+                os.ftruncate(out.fileno(), 0)
+                file.unlink(missing_ok=True)
+            raise
 
 
 def make_folder(path: Path) -> None:

@@ -32,8 +32,8 @@ from locust_kafka.options import (
     SYNCHRONOUS,
     TOPIC,
 )
-from locust_kafka.paths import writable_file, writable_folder
-from locust_kafka.values import Given, header_name, number, one_of, printable, rate, text, topic
+from locust_kafka.paths import refuse_same_file, writable_file, writable_folder
+from locust_kafka.values import Given, header_name, number, one_of, printable, rate, refuse_servers, text, topic
 
 MAX_TIMEOUT_S = 3600.0
 MAX_GROUP = 249
@@ -120,6 +120,7 @@ def parse(
     values = {option.dest: given.get(option.dest) or Given(option.default, option.flag) for option in OPTIONS}
     bootstrap, source = _bootstrap(given.get("kafka_bootstrap"), config or {}, config_lines or {})
     get = values.__getitem__
+    refuse_same_file(*(given.get(f"kafka_{one}") for one in ("config", "summary", "exchange_log")))
     request_topic, reply_topic = topic(*get("kafka_request_topic")), topic(*get("kafka_reply_topic"))
     timeout_s = number(*get("kafka_reply_timeout"), 0.001, MAX_TIMEOUT_S)
     return Settings(
@@ -176,11 +177,15 @@ def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[st
     servers = "" if given is None else printable(given)
     if given is not None and not _brokers(servers):
         raise SettingsError(f"{given.source} {given.value!r} names no broker: give host:port,...")
+    if given is not None and (refusal := refuse_servers(servers)):
+        raise SettingsError(f"{given.source} {refusal}")
     for name in ("bootstrap.servers", "producer.bootstrap.servers", "consumer.bootstrap.servers"):
         in_file = config.get(name, "")
         if not in_file:
             continue
         where = f"line {lines[name]} of the --kafka-config file" if name in lines else "the --kafka-config file"
+        if refusal := refuse_servers(in_file):
+            raise SettingsError(f"{where} {refusal}")
         if given is not None and not same_cluster(servers, in_file):
             raise SettingsError(
                 f"two clusters are named: {servers} by {given.source} and {in_file} by {where}; remove one of them"

@@ -90,3 +90,18 @@ def printable(given: Given) -> str:
     if not text(given).isprintable():
         raise SettingsError(f"{given.source} {given.value!r} holds a character that cannot be printed: write it anew")
     return text(given)
+
+
+def refuse_servers(servers: str) -> str:
+    """Why a list of brokers cannot be used, in words that hold no secret; "" when it can.
+
+    librdkafka takes a port modulo 65536, so another broker than the one that was meant may answer.
+    """
+    if "@" in servers:
+        return "holds an @: write host:port,... without user and password, which are sasl.username and sasl.password"
+    for server in servers.split(","):
+        port = re.search(r":([0-9]+)\s*$", server)
+        is_port = server.count(":", server.rfind("]") + 1) == 1 or "://" in server  # else it ends an IPv6 address
+        if port is not None and is_port and not 0 < int(port[1][:6]) < 65536:
+            return f"names the port {port[1][:6]}: a port is a number from 1 to 65535"
+    return ""

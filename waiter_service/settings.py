@@ -35,6 +35,8 @@ from waiter_service.values import (
     whole_number,
 )
 
+_MAX_FILE_BYTES: Final = 2_000_000
+"""Of client settings, with certificates; a device that never ends is no such file."""
 EPILOG: Final = """\
 Examples:
   waiter-service                                      50 requests at once wait 25 s in half a second
@@ -242,7 +244,13 @@ def _read_config(path: str, source: str, environ: Mapping[str, str]) -> Properti
     if not path:
         return Properties({}, {}, ())
     try:
-        return read_properties(Path(path).read_bytes(), environ, path)
+        with Path(path).open("rb") as opened:
+            data = opened.read(_MAX_FILE_BYTES + 1)
+        if len(data) > _MAX_FILE_BYTES:
+            raise PropertiesError(
+                f"{source}: {path!r} is no file of client settings: it has more than {_MAX_FILE_BYTES} bytes"
+            )
+        return read_properties(data, environ, path)
     except (OSError, ValueError) as error:
         if isinstance(error, PropertiesError):
             raise ConfigRefused(str(error)) from None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from locust_kafka.errors import SettingsError
 from locust_kafka.gates import SEPARATOR
-from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
+from locust_kafka.kafka.client_file import read_client_file
+from locust_kafka.kafka.properties import Properties
 from locust_kafka.options import OPTIONS
 from locust_kafka.settings import Settings, parse
 from locust_kafka.values import Given
@@ -45,7 +45,7 @@ def given_settings(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tu
     """
     given, notes = _given(chosen, environ)
     path = str(given["kafka_config"].value).strip() if "kafka_config" in given else ""
-    properties = _read(path, given["kafka_config"].source, environ) if path else Properties({}, {}, ())
+    properties = read_client_file(path, given["kafka_config"].source, environ) if path else Properties({}, {}, ())
     settings = parse(given, properties.values, properties.lines)
     return settings, [*notes, *properties.notes]
 
@@ -76,16 +76,3 @@ def _given(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tuple[dict
         elif variable is not None:
             given[option.dest] = Given(variable, option.env)
     return given, notes
-
-
-def _read(path: str, source: str, environ: Mapping[str, str]) -> Properties:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{source} {path!r} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # a zero in it
-        raise SettingsError(f"{source} {path!r} is no path: {error}") from error
-    try:
-        return read_properties(data, environ, path)
-    except PropertiesError as refused:
-        raise SettingsError(str(refused)) from None

@@ -94,8 +94,11 @@ class Validators:
             complaint = said if isinstance(said, Exception) else str(said) if said else self.error_of(exchange)
         except gevent.GreenletExit:
             complaint = "on_reply was ended: the run is over"
-        except gevent.Timeout as error:  # no Exception
-            complaint = f"on_reply raised Timeout: {error}"
+        except (
+            gevent.Timeout,
+            SystemExit,
+        ) as error:  # no Exceptions; SystemExit would end the process
+            complaint = f"on_reply raised {type(error).__name__}: {error}"
         except Exception as error:
             complaint = error
         if self._running.pop(gevent.getcurrent(), None) is not None:  # else the run has ended, and the row is reported

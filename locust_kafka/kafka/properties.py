@@ -27,6 +27,9 @@ _NAME: Final = re.compile(
     r"(?:(?:producer|consumer)\.)?(?:[a-z][a-z0-9_]*(?:[.-][a-z0-9_]+)+|acks|retries|debug|partitioner|log_level)"
 )
 _REFERENCE: Final = re.compile(r"(\$)?\$\{(?:(env:)?([A-Za-z_][A-Za-z0-9_]*)\}|[^}]*\})|\$\$\{")
+_MIN_PART: Final = 4
+"""Shorter parts of a value would blank out words that have nothing to do with it."""
+_CREDENTIALS: Final = re.compile(r"""(?<=//)[^\s/@'"]{1,255}(?=@)|[^\s/@,:'"]{1,255}:[^\s/@,'"]{1,255}(?=@)""")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 
 
@@ -79,6 +82,8 @@ def is_secret(name: str) -> bool:
 def mask(text: str, values: Mapping[str, str]) -> str:
     """Replace by *** whatever in a text is the value of a secret setting, also when it is quoted or encoded.
 
+    So are the parts of a value that is a list of names and values, and a user and password before a host.
+
     Args:
         text: a sentence on its way to a person, such as an error of librdkafka.
         values: settings by name; those that `is_secret` finds are masked.
@@ -86,7 +91,9 @@ def mask(text: str, values: Mapping[str, str]) -> str:
     secrets: set[str] = set()
     for value in (value for name, value in values.items() if is_secret(name) and value):
         lines = [line for line in value.splitlines() if len(line) >= 16] if "\n" in value else []
-        for plain in (value, value.strip() or value, *lines):
+        parts = [piece.partition("=")[2].strip("\"'") for piece in re.split(r"[\s,;]+", value) if "=" in piece]
+        parts = [part for part in parts if len(part) >= _MIN_PART]
+        for plain in (value, value.strip() or value, *lines, *parts):
             raw = plain.encode("utf-8", "surrogatepass")
             secrets |= {plain, repr(plain)[1:-1], ascii(plain)[1:-1]}
             secrets |= {json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
@@ -101,7 +108,7 @@ def mask(text: str, values: Mapping[str, str]) -> str:
     # One after the other: an alternation of long texts would take the product of their lengths.
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text
+    return _CREDENTIALS.sub("***", text) if "@" in text else text
 
 
 @dataclass(frozen=True)

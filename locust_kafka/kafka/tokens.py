@@ -25,6 +25,9 @@ MAX_WORDS: Final = 200
 MAX_EXPIRY_S: Final = 1e11
 """The year 5138: above it the number is one of milliseconds."""
 _POLL_S: Final = 0.01
+_EXTENSION: Final = re.compile(r"(?!auth$)[A-Za-z]+")
+_EXTENSION_VALUE: Final = re.compile(r"[\t\n\r -~]+")
+"""RFC 7628, section 3.1."""
 _LOOKS_SECRET: Final = re.compile(r"[\w+/=.~%-]{20,}")
 
 Start = Callable[[Callable[[], None]], object]
@@ -191,15 +194,22 @@ def _expiry(given: Any, source: str, now_s: float) -> float:
 
 
 def _named(principal: Any, extensions: Any, source: str) -> tuple[str, dict[str, str]]:
-    if not isinstance(principal, str):
+    if not isinstance(principal, str) or not principal.isprintable():
         raise TokenError(f"{source} returned a principal that is no text: the third value must be a name")
-    pairs = extensions.items() if isinstance(extensions, dict) else [("", None)]
+    pairs: list[tuple[Any, Any]] = [*extensions.items()] if isinstance(extensions, dict) else [("", None)]
     if not all(isinstance(one, str) and one for pair in pairs for one in pair):
         raise TokenError(f"{source} returned extensions that are not names and values: the fourth value must be a dict")
+    if not all(_EXTENSION.fullmatch(name) and _EXTENSION_VALUE.fullmatch(value) for name, value in pairs):
+        raise TokenError(
+            f"{source} returned an extension that SASL does not know: a name is letters but not auth, a value ASCII"
+        )
     return principal, extensions
 
 
 def _words(error: BaseException) -> str:
     """An exception in words, without what may be a token or a secret: whatever is long and has no blank."""
-    text = _LOOKS_SECRET.sub("***", " ".join(str(error).split()))
+    try:
+        text = _LOOKS_SECRET.sub("***", " ".join(str(error).split()))
+    except Exception:  # the exception is the user's, and so are its words
+        text = ""
     return f"{type(error).__name__}: {text[:MAX_WORDS]}" if text else type(error).__name__

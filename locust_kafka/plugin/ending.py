@@ -121,14 +121,15 @@ class Ending:
         self.judged = judged_of(self.settings, results, rows)
         for sentence in [*results.invalid, *(f"the generator was the bottleneck: {one}" for one in results.bottleneck)]:
             logger.error("invalid run: %s", sentence)
-        if not results.total.registered and not results.invalid:
-            logger.warning("no request was sent: see whether --run-time was over before brokers and topics were ready")
         if not self._written(results, rows):
             self.exit_code = self.exit_code or EXIT_INVALID
         if results.invalid:
             self.exit_code = self.exit_code or EXIT_INVALID
         if results.bottleneck and self.settings.self_check == FAIL:
             self.exit_code = self.exit_code or EXIT_BOTTLENECK
+        if not results.total.registered:
+            logger.error("no request was sent: see whether --run-time was over before brokers and topics were ready")
+            self.exit_code = self.exit_code or EXIT_NOT_STARTED
         if unfinished := results.total.outcomes[Outcome.UNFINISHED]:
             logger.error("the run was cut short: %d requests are UNFINISHED", unfinished)
             self.exit_code = self.exit_code or EXIT_CUT_SHORT

@@ -8,15 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from locust.env import Environment
 
 from locust_kafka.errors import SettingsError
 from locust_kafka.gates import SEPARATOR
+from locust_kafka.kafka.client_file import read_client_file
 from locust_kafka.kafka.config import not_idempotent
-from locust_kafka.kafka.properties import Properties, PropertiesError, read_properties
 from locust_kafka.options import OPTIONS, Option
 from locust_kafka.plugin.classes import KafkaAttributes, passed_over
 from locust_kafka.settings import Settings, parse
@@ -160,7 +159,7 @@ def load_settings(options: Mapping[str, Any]) -> Settings:
     path = str(given["kafka_config"].value).strip() if "kafka_config" in given else ""
     if not path:
         return parse(given)
-    properties = _read(path, given["kafka_config"].source)
+    properties = read_client_file(path, given["kafka_config"].source, os.environ)
     return parse(given, properties.values, properties.lines)
 
 
@@ -169,7 +168,7 @@ def say_notes(options: Mapping[str, Any], settings: Settings, classes: Iterable[
     given = given_options(options)
     path = str(given["kafka_config"].value).strip() if "kafka_config" in given else ""
     try:
-        notes = _read(path, given["kafka_config"].source).notes if path else ()
+        notes = read_client_file(path, given["kafka_config"].source, os.environ).notes if path else ()
     except SettingsError:  # the file has gone since; it was read before
         notes = ()
     for note in notes:
@@ -178,19 +177,6 @@ def say_notes(options: Mapping[str, Any], settings: Settings, classes: Iterable[
         logger.warning("%s", sentence)
     if setting := not_idempotent(settings):
         logger.info("enable.idempotence is off, because of %s: the generator may make duplicates itself", setting)
-
-
-def _read(path: str, source: str) -> Properties:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{source} {path!r} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # a zero in it
-        raise SettingsError(f"{source} {path!r} is no path: {error}") from error
-    try:
-        return read_properties(data, os.environ, path)
-    except PropertiesError as refused:
-        raise SettingsError(str(refused)) from None
 
 
 def _source(option: Option, value: Any) -> str:

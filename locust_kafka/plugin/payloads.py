@@ -15,6 +15,7 @@ import gevent
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.errors import said
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.measure import Measure
 from locust_kafka.kafka.record import record_headers
@@ -122,5 +123,5 @@ def _name(called: Hook) -> str:
 
 def _words(error: Exception) -> str:
     """An error's type and the first line of what it says."""
-    said = _CREDENTIALS.sub("//***@", str(error).strip().partition("\n")[0])[:_MAX_SHOWN]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    words = _CREDENTIALS.sub("//***@", said(error).strip().partition("\n")[0])[:_MAX_SHOWN]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

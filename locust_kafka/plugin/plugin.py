@@ -86,8 +86,7 @@ class Plugin:
     @classmethod
     def of(cls, environment: Environment) -> Plugin:
         """The plugin of an environment; made here for one that was built by hand, without Locust's `init` event."""
-        plugin = cls._instances.get(environment)
-        return cls(environment) if plugin is None else plugin
+        return cls._instances.get(environment) or cls(environment)
 
     @classmethod
     def all(cls) -> list[Plugin]:
@@ -97,7 +96,7 @@ class Plugin:
     def current_run(self) -> Run:
         """The run that users belong to; begun here when no `test_start` was fired."""
         if self._run is None:
-            self._test_start()
+            self._start()
         assert self._run is not None
         if self._run.failure is not None and self.environment.runner is None:
             sys.exit(EXIT_NOT_STARTED)  # run_single_user: there is no runner to stop
@@ -133,6 +132,10 @@ class Plugin:
         return settings_for(self._options.load(), kafka_users(self.environment.user_classes))
 
     def _test_start(self, **_kwargs: Any) -> None:
+        if kafka_users(self.environment.user_classes):  # else others were chosen on the command line
+            self._start()
+
+    def _start(self) -> None:
         if self.master is not None:
             self._start_master(self.master)
             return
@@ -165,8 +168,7 @@ class Plugin:
         return Run(spec, LocustRows(self.environment), self._opened, failed, previous, refusal)
 
     def _opened(self) -> None:
-        run = self._run
-        if run is None or run.connection is None:
+        if (run := self._run) is None or run.connection is None:
             return
         say_notes(self._options.values, run.settings, kafka_users(self.environment.user_classes))
         self.ending.announce(run.settings, run.connection.view)
@@ -242,8 +244,8 @@ class Plugin:
         """A run could not begin, or not go on: say so, set the exit code, stop from a greenlet of its own."""
         self.ending.fail(error)
         runner = self.environment.runner
-        if runner is None:
-            return
+        if runner is None or (self.master is not None and self.master.ending):
+            return  # workers that drain must not be told to quit: they have not reported yet
         if self.environment.web_ui is not None:
             runner.log_exception("locust-kafka", str(error), "")
             gevent.spawn(runner.stop if isinstance(error, RunInvalid) else self._stop_refused)
@@ -252,10 +254,9 @@ class Plugin:
 
     def _stop_refused(self) -> None:
         """A start that was refused in the web UI: back to where the next one can be given."""
-        runner = self.environment.runner
-        assert runner is not None
-        runner.stop()
-        runner.update_state(STATE_STOPPED)
+        if (runner := self.environment.runner) is not None:
+            runner.stop()
+            runner.update_state(STATE_STOPPED)
 
     def _on_quitting(self, **_kwargs: Any) -> None:
         """Locust computes its exit code right after this event: what a stop has to say must be said in here."""
@@ -271,8 +272,7 @@ class Plugin:
             self.environment.process_exit_code = self.ending.decided
 
     def _stop(self) -> None:
-        runner = self.environment.runner
-        if runner is None:
+        if (runner := self.environment.runner) is None:
             return
         if self.master is not None:
             runner.stop(send_stop_to_client=False)  # type: ignore[call-arg] # a master's

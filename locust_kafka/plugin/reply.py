@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
+import gevent
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 
 from locust_kafka.core.books import Outcome
+from locust_kafka.errors import said
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.observer import Failure
 from locust_kafka.exchange.recorder import Recorder
@@ -120,8 +122,10 @@ class CheckedReply(Reply):
         # A failed assertion in the block is a failed check; a kill (not an Exception), or a task that says what is to
         # happen next, says nothing about the reply.
         checked = isinstance(error, AssertionError)
-        if isinstance(error, Exception) and not isinstance(error, _LOCUSTS_OWN):
-            self._failure = (str(error) or "assertion failed") if checked else error
+        if isinstance(error, gevent.Timeout):  # no Exception, and no kill either
+            self._failure = f"{type(error).__name__}: {said(error)}"
+        elif isinstance(error, Exception) and not isinstance(error, _LOCUSTS_OWN):
+            self._failure = (said(error) or "assertion failed") if checked else error
         if not self._reported:
             self._reported = True
             self._recorder.results.rows_unreported -= 1

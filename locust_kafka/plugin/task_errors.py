@@ -18,6 +18,7 @@ import gevent
 from locust.env import Environment
 
 from locust_kafka.core.checks import TASK_ERRORS
+from locust_kafka.errors import said
 from locust_kafka.plugin.classes import KafkaAttributes
 from locust_kafka.plugin.compat import task_logger
 from locust_kafka.run.run import Run
@@ -55,7 +56,7 @@ class TaskErrors(logging.Filter):
         if not isinstance(error, BaseException) or self._ours.pop(id(error), None) is None:
             return True
         where = _place(error.__traceback__)
-        words = f"{type(error).__name__}: {error} ({where})"
+        words = f"{type(error).__name__}: {said(error)} ({where})"
         times, said_s = self._said.get(words, (0, 0.0))
         now_s = time.monotonic()
         if times and now_s - said_s < REPEAT_EVERY_S:

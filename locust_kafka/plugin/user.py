@@ -75,5 +75,12 @@ class KafkaUser(KafkaAttributes, User):
     def start(self, group: Any) -> Any:
         """As Locust's; when the user's greenlet ends, its producer is handed back."""
         greenlet = super().start(group)
-        greenlet.rawlink(lambda _greenlet: self.kafka.close())
+        greenlet.rawlink(self._has_ended)
         return greenlet
+
+    def _has_ended(self, greenlet: Any) -> None:
+        self.kafka.close()
+        error = greenlet.exception
+        if isinstance(error, gevent.Timeout):  # no Exception: Locust passes it over, and has a user less
+            fire = self.environment.events.user_error.fire
+            gevent.spawn(fire, user_instance=self, exception=error, tb=greenlet.exc_info[2])

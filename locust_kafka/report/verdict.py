@@ -20,6 +20,8 @@ def sentence(results: RunResults, judged: Sequence[Judged]) -> str:
         return f"INVALID, do not use these figures: {results.invalid[0]}"
     if results.bottleneck:
         return "INVALID, do not use these figures: the generator was the bottleneck"
+    if unfinished := results.total.outcomes[Outcome.UNFINISHED]:
+        return f"CUT SHORT: {unfinished:,} of the requests are UNFINISHED; {_measured(results)}"
     failed = [one for one in judged if not one.passed]
     if failed:
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
@@ -29,7 +31,7 @@ def sentence(results: RunResults, judged: Sequence[Judged]) -> str:
     if judged:
         return f"PASSED: {_checks(len(judged))}; {_measured(results)}{also}"
     if not results.total.registered:
-        return f"NOTHING SENT: no request was sent{also}"
+        return f"NO REQUESTS: none was registered{also}"
     if not results.total.outcomes[Outcome.MATCHED]:
         return f"NO REPLY: none of {results.total.registered:,} requests was answered in time{also}"
     return f"VALID: {_measured(results)}{also}"

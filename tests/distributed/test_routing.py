@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
 
 from locust_kafka.core.routing import PROVEN_AT
 from tests.support import Waiter, assert_well_behaved, locust, read_summary
@@ -55,6 +56,28 @@ def test_each_worker_reads_its_own(
     else:
         assert summary["requests"]["timed_out"] == others > 0
         assert "the service does not always honour reply-partition" in summary["invalid"][0]
+
+
+def test_a_failure_in_the_drain_takes_no_worker_with_it(
+    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path
+) -> None:
+    """A worker's own topic is deleted while all settle: the run is invalid for that alone, and nobody is LOST."""
+    waiter.start("--waiters", "20", wait="2ms")
+    with locust(
+        broker, topics, "locustfiles/open.py", "--headless", "--only-summary", "-u", "8", "-r", "8", "-t", "5s",
+        "--kafka-rate", "50", "--processes", "2", "--kafka-settle", "12", "--kafka-self-check", "show",
+        "--kafka-summary", str(tmp_path / "s.json"), "--kafka-reply-routing", "topic",
+    ) as run:  # fmt: skip
+        run.await_line("settling: listening", times=2)
+        admin = AdminClient({"bootstrap.servers": broker})
+        own = [name for name in admin.list_topics(timeout=10).topics if topics[1] in name and name != topics[1]]
+        admin.delete_topics(own[:1])[own[0]].result(10)
+        assert run.wait() == 4, run.output
+    assert_well_behaved(run.output)
+    summary = read_summary(tmp_path / "s.json")
+    assert summary["balanced"]
+    assert summary["requests"]["lost"] == 0
+    assert [own[0] in sentence for sentence in summary["invalid"]] == [True], summary["invalid"]
 
 
 def test_who_expects_replies_reads_them_all(

@@ -13,7 +13,17 @@ import pytest
 
 from locust_kafka.report.html import asset
 from tests.secured import PASSWORD, SecuredKafka
-from tests.support import NO_BROKER, Process, Waiter, assert_balanced, assert_well_behaved, locust, read_summary, send
+from tests.support import (
+    NO_BROKER,
+    Process,
+    Waiter,
+    assert_balanced,
+    assert_well_behaved,
+    locust,
+    read,
+    read_summary,
+    send,
+)
 
 
 @pytest.mark.parametrize(("protocol", "processes"), [("classic", 0), ("consumer", 2)])
@@ -62,6 +72,7 @@ def test_a_service_that_stands_still_falls_behind(broker: str, topics: tuple[str
     with Process([*command, "--kafka-request-topic", topics[0], "--kafka-group", topics[0]]) as lag:
         lag.await_line(f"consumer group {topics[0]} on {topics[0]}")
         send(broker, topics[0], [{"value": b"Ada", "partition": number % 4} for number in range(40)])
+        read(broker, topics[1], 40)
         lag.await_line("lag 0 records, 1 member, stable")
         service.signal(signal.SIGTERM)
         assert service.wait() == 0

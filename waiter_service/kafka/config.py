@@ -118,12 +118,16 @@ def choose_bootstrap(asked: str | None, asked_by: str, file: Properties, path: s
         path: the file's name, for sentences.
 
     Raises:
-        ConfigRefused: two of them name different clusters.
+        ConfigRefused: two of them name different clusters, or one is no list of brokers.
     """
     chosen, chosen_by = asked, asked_by
+    if asked is not None and (refusal := _refuse_servers(asked)):
+        raise ConfigRefused(f"{asked_by.removesuffix(' names')} {refusal}")
     for name in ("bootstrap.servers", "consumer.bootstrap.servers", "producer.bootstrap.servers"):
         if (found := file.values.get(name)) is None:
             continue
+        if refusal := _refuse_servers(found):
+            raise ConfigRefused(f"{path}, line {file.lines[name]}: {name} {refusal}")
         here = f"{path}, line {file.lines[name]}, sets {name} to"
         if chosen is None:
             chosen, chosen_by = found, here
@@ -178,6 +182,21 @@ def _against_idempotence(file: Mapping[str, Any]) -> list[str]:
 
 def _is_above(text: str, limit: int) -> bool:
     return re.fullmatch(r"\s*[0-9]{1,9}\s*", text) is not None and int(text) > limit
+
+
+def _refuse_servers(servers: str) -> str:
+    """Why a list of brokers cannot be used, in words that hold no secret; "" when it can.
+
+    librdkafka takes a port modulo 65536, so another broker than the one that was meant may answer.
+    """
+    if "@" in servers:
+        return "holds an @: write host:port,... without user and password, which are sasl.username and sasl.password"
+    for server in servers.split(","):
+        port = re.search(r":([0-9]+)\s*$", server)
+        is_port = server.count(":", server.rfind("]") + 1) == 1 or "://" in server  # else it ends an IPv6 address
+        if port is not None and is_port and not 0 < int(port[1][:6]) < 65536:
+            return f"names the port {port[1][:6]}: a port is a number from 1 to 65535"
+    return ""
 
 
 def _addresses(servers: str) -> set[tuple[str, str]]:

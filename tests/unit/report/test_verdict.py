@@ -50,7 +50,7 @@ def test_almost_all_is_not_all() -> None:
     results.total.registered = 10**6
     results.total.outcomes[0] = 10**6 - 1
     assert "99.99 % of 1,000,000" in verdict.sentence(results, [])
-    assert verdict.sentence(RunResults(), []) == "NOTHING SENT: no request was sent"
+    assert verdict.sentence(RunResults(), []) == "NO REQUESTS: none was registered"
 
 
 def test_the_progress_line_has_what_one_asks_for() -> None:

@@ -178,7 +178,8 @@ def _bootstrap(given: Given | None, config: Mapping[str, str], lines: Mapping[st
     if given is not None and not _brokers(servers):
         raise SettingsError(f"{given.source} {given.value!r} names no broker: give host:port,...")
     if given is not None and (refusal := refuse_servers(servers)):
-        raise SettingsError(f"{given.source} {refusal}")
+        shown = "" if "@" in servers else f" {given.value!r}"  # it may be a password
+        raise SettingsError(f"{given.source}{shown} {refusal}")
     for name in ("bootstrap.servers", "producer.bootstrap.servers", "consumer.bootstrap.servers"):
         in_file = config.get(name, "")
         if not in_file:

@@ -127,7 +127,7 @@ class Ending:
             self.exit_code = self.exit_code or EXIT_INVALID
         if results.bottleneck and self.settings.self_check == FAIL:
             self.exit_code = self.exit_code or EXIT_BOTTLENECK
-        if not results.total.registered:
+        if not results.total.registered and not results.notes.get(TASK_ERRORS):
             logger.error("no request was sent: see whether --run-time was over before brokers and topics were ready")
             self.exit_code = self.exit_code or EXIT_NOT_STARTED
         if unfinished := results.total.outcomes[Outcome.UNFINISHED]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from locust_kafka.cli.report import run_report
 from locust_kafka.core.results import RunResults
 from locust_kafka.errors import SettingsError
 from locust_kafka.exchange.measure import Measure
-from locust_kafka.paths import LINK, make_folder, open_output, writable_file, writable_folder, write_output
+from locust_kafka.paths import LINK, PIPE, make_folder, open_output, writable_file, writable_folder, write_output
 from locust_kafka.report import folder, summary
 from locust_kafka.report.exchange_log import ExchangeLog
 from locust_kafka.settings import parse
@@ -48,6 +50,44 @@ def test_a_link_is_not_followed(writer: str, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=LINK):
         WRITERS[writer](link)
     assert victim.read_text() == PRECIOUS
+
+
+@pytest.mark.parametrize("reader", [False, True])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, *, reader: bool) -> None:
+    """Opening one for writing waits for a reader, perhaps for ever: it is an error at once, before a run and after."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if reader else -1
+    with pytest.raises(OSError, match=PIPE):
+        write_output(path, "x")
+    with pytest.raises(SettingsError, match=PIPE):
+        writable_file(str(path), "--kafka-summary")
+    if reader:
+        os.close(descriptor)
+
+
+def test_a_text_is_whole_or_not_there(tmp_path: Path) -> None:
+    """Where the disk is full half a document would be taken for one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_output(tmp_path / "large", "x" * 20_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not (tmp_path / "large").exists()
+
+
+def test_no_file_serves_two_purposes(tmp_path: Path) -> None:
+    """A summary over an exchange log, or over the client settings, would destroy it: refused, however it is written."""
+    one = {"kafka_summary": Given(str(tmp_path / "a"), "--kafka-summary")}
+    for dest, path in (("kafka_exchange_log", tmp_path / "a"), ("kafka_config", tmp_path / "b" / ".." / "a")):
+        (tmp_path / "b").mkdir(exist_ok=True)
+        with pytest.raises(SettingsError, match="are the same file"):
+            parse({**one, dest: Given(f" {path}", "--other")})
+    assert parse({**one, "kafka_exchange_log": Given(str(tmp_path / "c"), "--other")}).summary == str(tmp_path / "a")
 
 
 def test_a_link_that_leads_nowhere_makes_no_file(tmp_path: Path) -> None:

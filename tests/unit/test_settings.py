@@ -30,7 +30,10 @@ LONG = "x" * 300
 
 # dest → values that are refused, each with what the sentence must say besides the value: a limit, or what to do.
 REFUSED: dict[str, list[tuple[Any, str]]] = {
-    "kafka_bootstrap": [("", "give host:port"), (" , ", "give host:port")],
+    "kafka_bootstrap": [
+        ("", "give host:port"), (" , ", "give host:port"), ("h:99999", "names the port 99999"), ("a:1, b:0", "port 0"),
+        ("SSL://h:65536", "port 65536"), ("[::1]:70000", "port 70000"),
+    ],
     "kafka_config": [("/no/such/file", "No such file"), (".", "cannot be read")],
     "kafka_oauth_callback": [("tokens", "give MODULE:FUNCTION"), ("a b:c", "MODULE"), (":f", "MODULE"), (7, "as in tokens:")],
     "kafka_request_topic": [("", "1 to 249"), ("a b", "letters, digits"), ("..", "249"), (LONG, "249"), (7, "249")],
@@ -63,7 +66,7 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
                            ("9" * 5000, "1 to 65535"), ("-1", "1 to 65535"), ("80.0", "1 to 65535")],
     "kafka_check": [("", "is empty: give a check"), (" ", "leave it out"), ("e2e.p9x < 1ms", "column 5"), ("@/no/such/checks", "No such file"), (7, "give checks as text")],
     "kafka_baseline": [("/no/such/report", "No such file"), (".", "No such file"), ("README.md", "give the folder")],
-    "kafka_regression": [("much", "as in 10%"), ("-1%", "as in 10%"), ("", "as in 10%"), ("99999", "as in 10%")],
+    "kafka_regression": [("much", "as in 10%"), ("10", "as in 10%"), ("1", "0.1"), ("-1%", "as in 10%"), ("", "as in 10%"), ("99999", "as in 10%")],
     "kafka_report": [("/no/such/folder/r", "create it first"), ("README.md", "give a folder's name"),
                      (LONG, "give another folder")],
     "kafka_summary": [("/no/such/folder/s.json", "create it first"), (".", "give a file's name"),
@@ -80,6 +83,19 @@ def refusal(dest: str, given_value: Given) -> str:
     with pytest.raises(SettingsError) as refused:
         load_settings({dest: given_value.value}) if dest == "kafka_config" else parse(options)
     return str(refused.value)
+
+
+def test_a_password_before_a_broker_is_not_repeated() -> None:
+    """Brokers have no user and password in front: that is said, and they are not."""
+    for servers in ("user:geheim@h:1", "http://user:geheim@h"):
+        with pytest.raises(SettingsError, match="--kafka-bootstrap holds an @") as refused:
+            parse({"kafka_bootstrap": Given(servers, "--kafka-bootstrap")})
+        assert "geheim" not in str(refused.value)
+    with pytest.raises(SettingsError, match="the --kafka-config file holds an @"):
+        parse({}, {"bootstrap.servers": "user:geheim@h:1"})
+    assert parse({"kafka_bootstrap": Given("[::1]:9092,::1,SSL://h", "--kafka-bootstrap")}).bootstrap.startswith(
+        "[::1]"
+    )
 
 
 def test_every_option_has_its_law() -> None:

@@ -87,6 +87,7 @@ def test_what_is_raised_is_the_failure(error: Exception) -> None:
 def test_what_python_does_not_call_an_exception_fails_the_row_too() -> None:
     """A gevent.Timeout, a kill, an answer that is neither true nor false: the row comes, and says so."""
     assert judged(matched(raising(gevent.Timeout(2)))) == "on_reply raised Timeout: 2 seconds"
+    assert judged(matched(raising(SystemExit(0)))) == "on_reply raised SystemExit: 0"
     assert judged(matched(raising(gevent.GreenletExit()))) == "on_reply was ended: the run is over"
     assert "ambiguous" in str(judged(matched(lambda _x: NoTruth())))
 

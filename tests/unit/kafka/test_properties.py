@@ -317,6 +317,15 @@ def test_a_masked_text_shows_no_secret(secret: str, around: str, encoding: objec
     assert mask("client c1", {"client.id": "c1"}) == "client c1"
 
 
+def test_a_part_of_a_secret_and_a_login_in_a_url_are_masked() -> None:
+    """A value of names and values has secrets for parts; a URL's user and password are one, whatever the setting."""
+    values = {"sasl.oauthbearer.config": "scope=read secret='C0nfSecretXX'", "client.id": "name=plain"}
+    assert mask("client refused: C0nfSecretXX", values) == "client refused: ***"
+    assert mask("plain words", values) == "plain words"
+    assert mask("from 'http://u:Zq9-S3cr3t@127.0.0.1:1/t'", {}) == "from 'http://***@127.0.0.1:1/t'"
+    assert mask("two: u:Zq9-S3cr3t@h:1,i:2 by a@b", {}) == "two: ***@h:1,i:2 by a@b"
+
+
 def test_the_names_of_secrets_are_known() -> None:
     """What opens something is a secret; what says where something is, is none."""
     secrets = ["sasl.password", "producer.ssl.key.password", "ssl.keystore.password", "sasl.oauthbearer.client.secret",

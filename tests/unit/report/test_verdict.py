@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locust_kafka.core.books import Outcome
 from locust_kafka.core.checks import Judged, judge, parse_check
 from locust_kafka.core.counters import Counters
 from locust_kafka.core.history import Second
@@ -37,6 +38,8 @@ def test_the_verdict_follows_the_gravest() -> None:
     )
     assert verdict.sentence(results, []).startswith("VALID: 90.00 % of 10")
     assert verdict.sentence(results, judged) == "FAILED: timeouts == 0: 1 and 1 more"
+    results.total.outcomes[Outcome.UNFINISHED] = 3
+    assert verdict.sentence(results, judged).startswith("CUT SHORT: 3 of the requests are UNFINISHED; 90.00 %")
     results.bottleneck.append("its hub used 99% of a core")
     assert verdict.sentence(results, judged).endswith("the generator was the bottleneck")
     results.invalid.append("the books do not balance")

@@ -65,6 +65,15 @@ class Process:
             )
             time.sleep(0.02)
 
+    def await_users(self, timeout_s: float = 60, times: int = 1) -> None:
+        """All users are there; on a busy machine Locust's master says instead that a worker's report is late."""
+        said, deadline = ("All users spawned", "Spawning is complete and report waittime is expired"), timeout_s
+        deadline += time.monotonic()
+        while sum(self.output.count(text) for text in said) < times:
+            assert time.monotonic() < deadline, f"users did not come:\n{self.output}"
+            assert self._process.poll() is None, f"it ended before there were users:\n{self.output}"
+            time.sleep(0.02)
+
     def signal(self, number: signal.Signals, *, group: bool = False) -> None:
         (os.killpg if group else os.kill)(self.pid, number)
 

@@ -14,6 +14,7 @@ from locust_kafka.paths import write_output
 from locust_kafka.report import html, page
 from locust_kafka.report.folder import SUMMARY
 from locust_kafka.report.from_log import LogError, LoggedRun, read_rows
+from locust_kafka.settings import MAX_TIMEOUT_S
 
 LOGS = (".csv", ".csv.gz")
 FROM_LOGS = "Made from exchange logs: whether the run was valid, and what the generator saw of itself, is not in them."
@@ -25,8 +26,12 @@ def run_report(paths: Sequence[str], out: str, reply_timeout_s: float | None) ->
     Args:
         paths: folders of --kafka-report, their summary.json, and exchange logs; all logs together are one run.
         out: where the HTML goes.
-        reply_timeout_s: at which timeouts of an exchange log count; None when nobody said.
+        reply_timeout_s: at which timeouts of an exchange log count, up to an hour; None when nobody said.
     """
+    if reply_timeout_s is not None and not 0 < reply_timeout_s <= MAX_TIMEOUT_S:  # neither is what is not a number
+        limits = f"give a number above 0, at most {MAX_TIMEOUT_S:g}"
+        print(f"locust-kafka report: --reply-timeout {reply_timeout_s:g} is refused: {limits}", file=sys.stderr)
+        return EXIT_NOT_STARTED
     try:
         pages = _pages([Path(path) for path in paths], reply_timeout_s)
         text = html.document(pages[0][1] if len(pages) == 1 else _side_by_side(pages), "Kafka request-reply")
@@ -47,6 +52,8 @@ def run_report(paths: Sequence[str], out: str, reply_timeout_s: float | None) ->
 def _pages(paths: list[Path], reply_timeout_s: float | None) -> list[tuple[str, dict[str, Any]]]:
     pages = [(str(path), _of_summary(path)) for path in paths if not path.name.endswith(LOGS)]
     logs = [path for path in paths if path.name.endswith(LOGS)]
+    if len({path.resolve() for path in logs}) < len(logs):
+        raise LogError("an exchange log is named twice: its requests would count twice")
     if logs:
         run = LoggedRun(reply_timeout_s)
         for path in logs:

@@ -96,7 +96,8 @@ def test_a_run_is_followed_to_its_end(
         expect(page.get_by_text("(since the statistics were reset)")).to_be_visible(timeout=20_000)
         http_post(f"{url}/stop", [])
         verdict = page.locator(".verdict")
-        expect(verdict).to_contain_text("FAILED: duplicates == 0", timeout=30_000)
+        # On a busy machine the generator is found too slow; what is looked at here is the page.
+        expect(verdict).to_contain_text(re.compile("FAILED: duplicates == 0|the generator was"), timeout=30_000)
         summary = read_summary(tmp_path / "s.json")
         assert verdict.inner_text() == summary["verdict"]
         expect(

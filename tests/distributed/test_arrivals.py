@@ -97,7 +97,7 @@ def test_a_worker_that_leaves_leaves_its_share(
         locust(broker, topics, LOCUSTFILE, *worker_options) as stays,
         locust(broker, topics, LOCUSTFILE, *worker_options) as leaves,
     ):
-        master.await_line("All users spawned")
+        master.await_users()
         time.sleep(3)
         leaves.signal(signal.SIGTERM)
         leaves.wait()

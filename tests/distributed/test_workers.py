@@ -11,7 +11,6 @@ import pytest
 from tests.support import Waiter, assert_balanced, assert_well_behaved, free_port, locust, read_summary
 
 CLOSED = "locustfiles/closed.py"
-SPAWNED = "All users spawned"
 
 
 def test_a_second_ctrl_c_reaches_the_workers(broker: str, topics: tuple[str, str], tmp_path: Path) -> None:
@@ -20,7 +19,7 @@ def test_a_second_ctrl_c_reaches_the_workers(broker: str, topics: tuple[str, str
         broker, topics, CLOSED, "--headless", "--only-summary", "-u", "6", "-r", "6", "--processes", "2",
         "--kafka-reply-timeout", "3600", "--kafka-summary", str(tmp_path / "s.json"),
     ) as run:  # fmt: skip
-        run.await_line(SPAWNED)
+        run.await_users()
         time.sleep(3)
         run.signal(signal.SIGINT, group=True)
         run.await_line("draining: 3 requests", times=2)
@@ -47,7 +46,7 @@ def test_a_worker_that_dies_is_accounted_for(
         locust(broker, topics, CLOSED, "--worker", *connect, *common) as worker,
         locust(broker, topics, CLOSED, "--worker", *connect, *common) as victim,
     ):
-        run.await_line(SPAWNED)
+        run.await_users()
         time.sleep(7)
         victim.signal(signal.SIGKILL)
         assert run.wait() == code, run.output

@@ -23,7 +23,7 @@ LOCUSTFILE = "tests/faults/locustfile.py"
 RATE, TIMEOUT_S = 100, 30
 ANSWERED_S = 40
 """How long the service may take to answer what is left when the run has ended."""
-BEFORE_S, AFTER = 4, 3 * RATE
+BEFORE_S, AFTER = 5, 5 * RATE
 """Seconds of load before the fault, and replies to newer requests after it, before the run is ended."""
 # A broker that is gone is noticed soon: with Kafka's default of 9 s the tests would take that much longer each.
 SESSIONS = {
@@ -79,7 +79,7 @@ class Rig:
         everything += ["--kafka-config", str(settings), *options]
         run = locust(self.kafka.bootstrap, self.topics, LOCUSTFILE, *everything, **environment)
         self.run = self._stack.enter_context(run)
-        self.run.await_line("All users spawned")
+        self.run.await_users()
         self.await_replies(BEFORE_S * RATE)
         return self.run
 

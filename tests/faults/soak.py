@@ -88,7 +88,7 @@ def _soak(rig: Rig, seconds: float, rate: int) -> tuple[list[str], list[str]]:
     with locust(rig.kafka.bootstrap, rig.topics, "tests/faults/locustfile.py", *options) as rig.run:
         await_answer(f"http://127.0.0.1:{port}")
         threading.Thread(target=read_page, args=(port,), daemon=True).start()
-        rig.run.await_line("All users spawned")
+        rig.run.await_users()
         began = time.monotonic()
         watched = [Watched("tester", rig.run.pid), Watched("service", steady.pid)]
         foreign = _watch(rig, watched, began, seconds)

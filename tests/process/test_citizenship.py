@@ -150,7 +150,7 @@ def test_the_web_ui_steers_a_run(
         for times, users in enumerate((4, 10, 2), 1):
             form = [("user_count", users), ("spawn_rate", 10), ("user_classes", "First")]
             http_post(f"http://127.0.0.1:{port}/swarm", form)
-            run.await_line("All users spawned", times=times)
+            run.await_users(times=times)
             time.sleep(2)
         http_post(f"http://127.0.0.1:{port}/stats/reset", [])
         time.sleep(2)

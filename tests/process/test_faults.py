@@ -93,7 +93,7 @@ def test_two_refused_starts_then_a_good_one(
             http_post(f"{url}/swarm", [*form, ("kafka_reply_topic", topics[1] + "x")])
             run.await_line("the run cannot begin", times=times)
         http_post(f"{url}/swarm", [*form, ("kafka_reply_topic", topics[1])])
-        run.await_line("All users spawned")
+        run.await_users()
         http_post(f"{url}/stop", [])
         run.await_line("The books balance")
         run.signal(__import__("signal").SIGTERM)
@@ -123,7 +123,7 @@ def test_partitions_that_come_are_read(broker: str, topics: tuple[str, str], wai
     waiter.start()
     options = [*SHORT, "-t", "14s", "--kafka-reply-timeout", "12", "--kafka-summary", str(tmp_path / "s.json")]
     with locust(broker, topics, MISUSE, *options) as run:
-        run.await_line("All users spawned")
+        run.await_users()
         admin = AdminClient({"bootstrap.servers": broker})
         admin.create_partitions([NewPartitions(topics[1], 12)])[topics[1]].result(30)
         assert run.wait(60) == 0, run.output
@@ -138,7 +138,7 @@ def test_an_open_transaction_is_no_green_run(broker: str, topics: tuple[str, str
     producer.init_transactions(30)
     options = [*SHORT, "-t", "13s", "--kafka-reply-timeout", "1", "--kafka-summary", str(tmp_path / "s.json")]
     with locust(broker, topics, MISUSE, *options) as run:
-        run.await_line("All users spawned")
+        run.await_users()
         producer.begin_transaction()
         producer.produce(topics[1], b"never committed", partition=0)
         producer.flush(10)

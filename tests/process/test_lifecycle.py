@@ -31,7 +31,6 @@ from tests.support import (
 
 CLOSED = "locustfiles/closed.py"
 COMMON = ["--only-summary", "-u", "10", "-r", "10", "--kafka-reply-timeout", "3", "--kafka-settle", "0.5"]
-SPAWNED = "All users spawned"
 
 
 def run_time_ends(run: Process) -> None:
@@ -39,13 +38,13 @@ def run_time_ends(run: Process) -> None:
 
 
 def ctrl_c(run: Process) -> None:
-    run.await_line(SPAWNED)
+    run.await_users()
     time.sleep(3)
     run.signal(signal.SIGINT, group=True)  # a terminal sends it to the whole group
 
 
 def sigterm(run: Process) -> None:
-    run.await_line(SPAWNED)
+    run.await_users()
     time.sleep(3)
     run.signal(signal.SIGTERM)
 
@@ -93,7 +92,7 @@ def test_a_second_ctrl_c_cuts_the_drain_short(broker: str, topics: tuple[str, st
         broker, topics, CLOSED, "--headless", "--only-summary", "-u", "5", "-r", "5",
         "--kafka-reply-timeout", "3600", "--kafka-summary", str(tmp_path / "s.json"),
     ) as run:  # fmt: skip
-        run.await_line(SPAWNED)
+        run.await_users()
         time.sleep(2)
         run.signal(signal.SIGINT)
         run.await_line("draining: 5 requests")
@@ -115,7 +114,7 @@ def test_runs_follow_one_another(broker: str, topics: tuple[str, str], waiter: W
         await_answer(url)
         start = [("user_count", 10), ("spawn_rate", 10)]
         http_post(f"{url}/swarm", start)
-        run.await_line(SPAWNED)
+        run.await_users()
         time.sleep(2)
         stopping = threading.Thread(target=http_post, args=(f"{url}/stop", []))  # answers when the drain is over
         stopping.start()
@@ -127,7 +126,7 @@ def test_runs_follow_one_another(broker: str, topics: tuple[str, str], waiter: W
             assert str(value) not in answer["message"]
         http_post(f"{url}/swarm", start)
         stopping.join()
-        run.await_line(SPAWNED, times=2)
+        run.await_users(times=2)
         time.sleep(2)
         run.signal(signal.SIGTERM)
         run.wait()
@@ -196,7 +195,7 @@ def test_kafka_gone_in_mid_run(tmp_path: Path) -> None:
             waiter.start(wait="20ms")
             options = ["--headless", *COMMON, "-t", "8s", "--kafka-summary", str(tmp_path / "s.json")]
             with locust(kafka.bootstrap, topics, CLOSED, *options) as run:
-                run.await_line(SPAWNED)
+                run.await_users()
                 time.sleep(2)
                 kafka.stop()
                 assert run.wait() == 4, run.output

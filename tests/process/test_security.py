@@ -80,7 +80,7 @@ def by_function(kafka: SecuredKafka) -> dict[str, str]:
 CASES = {
     "a function's tokens": Case("oauth", by_function, function="from_endpoint", options=("--processes", "2", "-t", "14s")),
     "a function that takes long": Case(
-        "oauth", by_function, function="renewed_while_users_go_on", options=("-t", "12s"),
+        "oauth", by_function, function="renewed_while_users_go_on", options=("-t", "15s"),
         locustfile="tests/process/locustfiles/progress.py",
     ),
     "PLAIN": Case("sasl", lambda kafka: kafka.credentials()),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.tokens import CLIENT_ID, CLIENT_SECRET
 
-SHORT_S = 4.0
+SHORT_S = 7.0
 SAID = "tok3n-that-nobody-may-see-0123456789"
 _calls = 0
 

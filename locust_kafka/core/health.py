@@ -34,6 +34,8 @@ HUB_EVERY_NS = 10 * MS
 NATIVE_EVERY_NS = 20 * MS
 """How often the hub and the native thread are to come: between two times, nothing is seen."""
 
+IDLE = 0.5
+"""Of a core: a hub that used less and was late was kept from running, and another process would be so too."""
 REMEDY = 'use more processes (--processes), producers = "shared" on the user class, or a machine with less else to do'
 
 
@@ -136,7 +138,9 @@ def standstills(health: Health) -> list[Stall]:
 
 def _findings(health: Health, p99_ns: int, *, open_model: bool) -> Iterable[str]:
     tenth_ns = max(round(p99_ns * MAX_SHIFT), MIN_LAG_NS)
-    p99 = f"with a p99 of {p99_ns / MS:.1f} ms; {REMEDY}"
+    used = health.hub_cpu_ns / health.watched_ns
+    kept = f"its hub used {used:.0%} of a core: other processes, or a blocking call in a task, kept it from more"
+    p99 = f"with a p99 of {p99_ns / MS:.1f} ms; {kept if used < IDLE else REMEDY}"
     if open_model:
         late = health.start.count_above(tenth_ns)
         if late > health.start.count * TAIL:
@@ -160,7 +164,6 @@ def _findings(health: Health, p99_ns: int, *, open_model: bool) -> Iterable[str]
             f"the process stood still for {stall.length_ns / 1e9:.1f} s (stopped, swapped out, or its machine paused): "
             "what was under way then bears its delay; repeat the run"
         )
-    used = health.hub_cpu_ns / health.watched_ns
     if used > SATURATED:
         yield f"its hub used {used:.0%} of a core, so it had nothing left to be on time with; {REMEDY}"
 

@@ -43,6 +43,8 @@ def add_up(
             else:
                 one.invalid.append(f"worker {worker} ended without a last report: {lost} pending requests are LOST")
         total.add(one)
+        if one.bottleneck:
+            total.bottleneck[-len(one.bottleneck) :] = [f"at worker {worker} {words}" for words in one.bottleneck]
     if total.routing.sentence:
         total.invalid.append(total.routing.sentence)
     if not total.balanced(closed=True):

@@ -54,7 +54,8 @@ class OwnTopics:
         if trouble:
             raise NotReady(
                 f"the reply topic {', '.join(sorted(own))} of this worker's own could not be made: {trouble}; "
-                "--kafka-reply-routing topic needs CREATE and DELETE on it, and DESCRIBE on the one that it is like"
+                "--kafka-reply-routing topic needs CREATE, DESCRIBE, READ and DELETE on it, and DESCRIBE on the one "
+                "that it is like"
             )
         self._names = {like: name for name, like in own.items()}
         return replace(settings, reply_topics=frozenset(own))

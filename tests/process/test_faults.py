@@ -77,6 +77,35 @@ def test_what_is_right_works(broker: str, topics: tuple[str, str], waiter: Waite
     assert requests["matched"] == requests["registered"] > 10
 
 
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("timeout", "tasks that raised an exception"), ("exit", "on_reply raised SystemExit: 0")],
+)
+def test_what_is_no_exception_is_no_green_run(
+    broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path, mode: str, words: str
+) -> None:
+    """A gevent.Timeout ends its user in silence, and sys.exit in a callback the process: both are said, and fail it."""
+    waiter.start()
+    options = [*SHORT, "-t", "4s", "--kafka-summary", str(tmp_path / "s.json")]
+    with locust(broker, topics, MISUSE, *options, MODE=mode) as run:
+        assert run.wait(60) == 1, run.output
+    requests = read_summary(tmp_path / "s.json")["requests"]
+    assert requests["matched"] == requests["registered"] > 0
+    assert words in run.output
+
+
+def test_a_run_that_sends_nothing_is_not_green(broker: str, topics: tuple[str, str], tmp_path: Path) -> None:
+    """Users that call nothing: code 3; but where only other users were chosen, there need be no Kafka."""
+    options = [*SHORT, "-t", "3s", "--kafka-summary", str(tmp_path / "s.json")]
+    with locust(broker, topics, MISUSE, *options, MODE="nothing") as run:
+        assert run.wait(60) == 3, run.output
+    assert "no request was sent" in run.output
+    assert read_summary(tmp_path / "s.json")["verdict"].startswith("NO REQUESTS")
+    with locust(NO_BROKER, topics, "tests/process/locustfiles/unrelated.py", *options, "Other") as run:
+        assert run.wait(60) == 0, run.output
+    assert_well_behaved(run.output)
+
+
 def test_two_refused_starts_then_a_good_one(
     broker: str, topics: tuple[str, str], waiter: Waiter, tmp_path: Path
 ) -> None:

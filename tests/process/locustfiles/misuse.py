@@ -1,7 +1,9 @@
 """What people write, right and wrong; MODE says which."""
 
 import os
+import sys
 
+import gevent
 from locust import constant, task
 
 from locust_kafka import KafkaUser
@@ -34,6 +36,13 @@ class Caller(KafkaUser):
         elif MODE == "raise":
             kafka.request("x")
             raise RuntimeError("a mistake of the locustfile's")
+        elif MODE == "timeout":
+            kafka.request("x")
+            raise gevent.Timeout(0)
+        elif MODE == "exit":
+            kafka.send("x", on_reply=lambda _reply: sys.exit(0))
+        elif MODE == "nothing":
+            pass
         elif MODE == "nokey":
             reply = kafka.request("x", key=None)
             assert reply.key is None, reply.key

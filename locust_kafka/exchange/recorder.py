@@ -162,9 +162,9 @@ class Recorder:
     def unmatched(self, message: Any, correlation_id: bytes | None) -> None:
         """A reply that belongs to nothing we know."""
         total = self.results.total
-        if total.outcomes[_TIMED_OUT] and not total.outcomes[_MATCHED]:  # our own requests have had their time
+        if not total.outcomes[_MATCHED]:
             self._count_registered()
-            self._diagnosis.saw(message, correlation_id)
+            self._diagnosis.unmatched(message, correlation_id, in_time=not total.outcomes[_TIMED_OUT])
 
     def reset(self, since: str) -> None:
         """Reset the latency series; the books are never reset."""
@@ -194,6 +194,7 @@ class Recorder:
         self.aggregate()
         self._record_complete(self._unacked)  # their acks never came
         self._unacked.clear()
+        self._diagnosis.conclude(self.results.total)
         self.measure.finish()
         self.results.judge_generator()
         trouble = []

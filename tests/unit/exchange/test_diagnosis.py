@@ -97,7 +97,7 @@ def test_it_takes_some_replies_and_some_time(pauses: list[int]) -> None:
         for pause in pauses:
             now_ns += pause
             diagnosis_module.perf_counter_ns = lambda at=now_ns: at  # type: ignore[misc]
-            watch.saw(FOREIGN, None)
+            watch.unmatched(FOREIGN, None, in_time=False)
             seen.append(now_ns)
             due = [at for nth, at in enumerate(seen, 1) if nth >= AFTER_REPLIES and at - seen[0] > AFTER_NS]
             assert len(heard) == bool(due)
@@ -112,8 +112,25 @@ def test_it_needs_something_to_look_for(clock: Clock, caplog: pytest.LogCaptureF
     watch = Diagnosis("key")
     for _ in range(20):
         clock.now_ns += AFTER_NS
-        watch.saw(Record(poisoned=True), None)
+        watch.unmatched(Record(poisoned=True), None, in_time=False)
     assert caplog.records == []
     watch.looks_for(b"id")
-    watch.saw(Record(poisoned=True), b"")
+    watch.unmatched(Record(poisoned=True), b"", in_time=False)
     assert "headers: none" in caplog.text
+
+
+@pytest.mark.parametrize(("outcome", "times", "said"), [
+    (Outcome.TIMED_OUT, 5, True), (Outcome.TIMED_OUT, 4, False), (Outcome.UNDELIVERED, 5, False), (Outcome.MATCHED, 5, False),
+])  # fmt: skip
+def test_a_short_run_says_it_at_its_end(
+    clock: Clock, caplog: pytest.LogCaptureFixture, outcome: Outcome, times: int, *, said: bool
+) -> None:
+    """All replies came before the first timeout: said when the run ends, if all that ended so had time for a reply."""
+    recorder = recorder_with()
+    recorder.registered.append(exchange_of(0, TIMED_OUT))
+    unmatched(recorder, clock, times)
+    assert caplog.records == []
+    end(recorder, exchange_of(0, TIMED_OUT._replace(outcome=outcome)))
+    recorder.aggregate()
+    recorder.close(0)
+    assert ("none matches" in caplog.text) == said

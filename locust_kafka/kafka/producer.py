@@ -29,6 +29,10 @@ LAST_WINDOW_NS = 1_500_000_000
 """How long a producer whose user is gone stays for the statistics of its last second."""
 
 
+END_S, MAKING_S = 5.0, 12.0
+"""How long its end is waited for; one that is being made waits 10 s for a token at most, and must not outlive the hub."""
+
+
 class Deliverable(Protocol):
     """What a delivery is noted on, in the producer's thread.
 
@@ -149,7 +153,7 @@ class RequestProducer(Generic[T]):
 
     def join(self) -> None:
         """Wait for the thread's end; from a greenlet."""
-        self._thread.join(5)
+        self._thread.join(END_S if self._producer is not None else MAKING_S)
 
     def _on_delivery(self, exchange: T, error: KafkaError | None, message: Message) -> None:
         # What one poll serves had arrived before the first of it was served: one stamp for all, the truest.

@@ -30,7 +30,7 @@ LAST_WINDOW_NS = 1_500_000_000
 
 
 END_S, MAKING_S = 5.0, 12.0
-"""How long its end is waited for; one that is being made waits 10 s for a token at most, and must not outlive the hub."""
+"""How long its end is waited for; one that is being made waits 10 s for a token, and must not outlive the hub."""
 
 
 class Deliverable(Protocol):

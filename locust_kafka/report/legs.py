@@ -64,6 +64,9 @@ def lines(results: RunResults, whole: NameResults) -> list[str]:
     matched, registered = whole.e2e_matched.count, results.total.registered
     if matched < registered:
         out.append(f"  of the {matched} matched exchanges alone; {registered - matched} others had no reply in time")
+    unknown = matched - whole.request.count
+    if whole.request.count and unknown > 0 and not results.legs_unavailable:
+        out.append(f"  request, service and reply without {unknown} that ended before the clocks were known to 10 ms")
     if results.legs_unavailable:
         which = "of some exchanges " if results.leg_count else ""
         out.append(f"  request, service and reply {which}are not known: {results.legs_unavailable}")

@@ -39,7 +39,7 @@ def read_share(value: Any, what: str) -> float:
     Raises:
         SettingsError: it is none.
     """
-    found = re.fullmatch(r"\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*(%?)\s*", str(value), re.ASCII)
+    found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*(%?)", str(value).strip(), re.ASCII)
     share = math.inf if found is None else float(found[1]) / (100 if found[2] else 1)
     if found is None or not (found[2] or share < 1):  # 10 would be meant as 10 %, and be a thousand
         raise SettingsError(f"{what} {value!r} is refused: give a share, as in 10% or 0.1")

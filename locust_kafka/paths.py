@@ -6,6 +6,7 @@ user's.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -49,9 +50,10 @@ def refuse_same_file(*files: Given | None) -> None:
     known: dict[Path, str] = {}
     for value, source in [file for file in files if file is not None and str(file.value).strip()]:
         path = Path(str(value).strip())
-        other = known.setdefault(path.resolve() if "\0" not in str(path) else path, source)
-        if other != source:
-            raise SettingsError(f"{other} and {source} are the same file {str(path)!r}: give each a file of its own")
+        with contextlib.suppress(OSError, ValueError):  # an impossible name, which is refused for that
+            path = path.resolve()
+        if (other := known.setdefault(path, source)) != source:
+            raise SettingsError(f"{other} and {source} are the same file {str(value)!r}: give each a file of its own")
 
 
 def writable_folder(path: str, what: str) -> str:

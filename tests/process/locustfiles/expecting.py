@@ -1,5 +1,7 @@
 """Requests that another client sends: as a service behind HTTP would, with the traceparent that it was handed."""
 
+import os
+
 from confluent_kafka import Producer
 from locust import FastHttpUser, task
 
@@ -15,6 +17,10 @@ class Customer(KafkaUser, FastHttpUser):
         self.topics = options.kafka_request_topic, options.kafka_reply_topic
 
     @task
+    def both(self) -> None:  # one task, for two would be chosen by chance
+        self.order()
+        self.nobody()
+
     def order(self) -> None:
         answer = self.kafka.expect(name="order")
         headers = [("traceparent", answer.traceparent.encode()), ("reply-to", self.topics[1].encode())]
@@ -25,6 +31,5 @@ class Customer(KafkaUser, FastHttpUser):
             assert b"for Ada" in (reply.value or b"")
             assert reply.trace_id == answer.correlation_id
 
-    @task
     def nobody(self) -> None:
-        assert not self.kafka.expect("ab" * 15 + f"{id(self) % 256:02x}", name="nobody", timeout=0.3).wait()
+        assert not self.kafka.expect(os.urandom(16).hex(), name="nobody", timeout=0.3).wait()

@@ -136,6 +136,11 @@ def locust(bootstrap: str, topics: tuple[str, str], locustfile: str, *options: s
     return Process(command, **{"LOCUST_KAFKA_SELF_CHECK": "show", **environment})
 
 
+def assert_headed(text: str, verdict: str) -> None:
+    """A run's verdict; on a busy machine the self-check, which only shows what it found, has the first word."""
+    assert verdict in text or "the generator was the bottleneck" in text, text
+
+
 def read_summary(path: Path) -> dict[str, Any]:
     result: dict[str, Any] = json.loads(path.read_text())
     return result

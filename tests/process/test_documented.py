@@ -15,7 +15,17 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from tests.support import ROOT, Process, Waiter, assert_balanced, assert_well_behaved, create_topics, free_port, locust
+from tests.support import (
+    ROOT,
+    Process,
+    Waiter,
+    assert_balanced,
+    assert_headed,
+    assert_well_behaved,
+    create_topics,
+    free_port,
+    locust,
+)
 
 LOCUSTFILES, CI, README = (ROOT / name for name in ("docs/locustfiles.md", "docs/ci.md", "README.md"))
 PAIRS = [("Waiter-Requests", "Waiter-Responses"), ("Orders", "Order-Answers"), ("Stock", "Stock-Answers")]
@@ -108,7 +118,7 @@ def test_the_documented_configuration_file_runs_two_locustfiles(answered: str, t
     with Process([sys.executable, "-m", "locust"], directory=tmp_path, LOCUST_KAFKA_SELF_CHECK="show") as run:
         assert run.wait() == 0, run.output
     assert_well_behaved(run.output)
-    assert "PASSED: the check holds" in run.output
+    assert_headed(run.output, "PASSED: the check holds")
     assert_balanced(tmp_path / "results" / "summary.json", at_least=20)
     page = (tmp_path / "results" / "report.html").read_text("utf-8")
     assert all(f'"{name}"' in page for name in ("buy", "count", "wait"))

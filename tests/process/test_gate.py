@@ -12,7 +12,7 @@ import junitparser
 import pytest
 
 from locust_kafka.report.html import asset
-from tests.support import NO_BROKER, Waiter, assert_well_behaved, locust, read_summary
+from tests.support import NO_BROKER, Waiter, assert_headed, assert_well_behaved, locust, read_summary
 
 CLOSED = "locustfiles/closed.py"
 COMMON = ["--headless", "--only-summary", "-u", "4", "-r", "4", "--kafka-settle", "0.3", "--kafka-reply-timeout", "1"]
@@ -28,8 +28,8 @@ def test_checks_decide(broker: str, topics: tuple[str, str], waiter: Waiter, tmp
     with locust(broker, topics, CLOSED, *options, GITHUB_STEP_SUMMARY=str(page)) as run:
         assert run.wait() == 0, run.output
     assert_well_behaved(run.output)
-    assert "PASSED: all 2 checks hold" in run.output
-    assert "PASSED" in page.read_text()
+    assert_headed(run.output, "PASSED: all 2 checks hold")
+    assert_headed(page.read_text(), "PASSED")
     folder = tmp_path / "results"
     options += ["--kafka-check", "duplicates == 0", "--kafka-report", str(folder)]
     with locust(broker, topics, CLOSED, *options) as run:

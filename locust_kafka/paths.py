@@ -110,7 +110,6 @@ def write_output(path: str | Path, text: str, flags: int = os.O_TRUNC) -> None:
     Raises:
         OSError: as there.
     """
-    file = Path(path)
     with open_output(path, flags) as out:
         try:
             out.write(text.encode())
@@ -118,7 +117,7 @@ def write_output(path: str | Path, text: str, flags: int = os.O_TRUNC) -> None:
         except OSError:  # a full disk, say: half a document would be taken for one
             if flags == os.O_TRUNC and stat.S_ISREG(os.fstat(out.fileno()).st_mode):
                 os.ftruncate(out.fileno(), 0)
-                file.unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
             raise
 
 

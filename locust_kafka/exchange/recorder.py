@@ -163,7 +163,8 @@ class Recorder:
         """A reply that belongs to nothing we know."""
         total = self.results.total
         if not total.outcomes[_MATCHED]:
-            self._count_registered()
+            if total.outcomes[_TIMED_OUT]:
+                self._count_registered()
             self._diagnosis.unmatched(message, correlation_id, in_time=not total.outcomes[_TIMED_OUT])
 
     def reset(self, since: str) -> None:

@@ -6,7 +6,6 @@ of its latency, and is told beside it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from locust_kafka.core.books import Outcome
 from locust_kafka.errors import said
 from locust_kafka.exchange.exchange import Exchange
 from locust_kafka.exchange.measure import Measure
+from locust_kafka.kafka.properties import mask
 from locust_kafka.kafka.record import record_headers
 from locust_kafka.plugin.arguments import HeaderList, payload
 
@@ -29,7 +29,6 @@ LIMIT_S = 10.0
 
 _MAX_SHOWN = 200
 """Characters of an error's own words: a validator's may quote the whole schema."""
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 
 class Payload(NamedTuple):
@@ -123,5 +122,5 @@ def _name(called: Hook) -> str:
 
 def _words(error: Exception) -> str:
     """An error's type and the first line of what it says."""
-    words = _CREDENTIALS.sub("//***@", said(error).strip().partition("\n")[0])[:_MAX_SHOWN]
+    words = mask(said(error).strip().partition("\n")[0], {})[:_MAX_SHOWN]
     return f"{type(error).__name__}: {words}" if words else type(error).__name__

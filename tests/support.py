@@ -139,6 +139,8 @@ def locust(bootstrap: str, topics: tuple[str, str], locustfile: str, *options: s
 def assert_headed(text: str, verdict: str) -> None:
     """A run's verdict; on a busy machine the self-check, which only shows what it found, has the first word."""
     assert verdict in text or "the generator was the bottleneck" in text, text
+    assert "FAILED" not in text
+    assert "**failed**" not in text
 
 
 def read_summary(path: Path) -> dict[str, Any]:

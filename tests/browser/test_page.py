@@ -100,6 +100,7 @@ def test_a_run_is_followed_to_its_end(
         expect(verdict).to_contain_text(re.compile("FAILED: duplicates == 0|the generator was"), timeout=30_000)
         summary = read_summary(tmp_path / "s.json")
         assert verdict.inner_text() == summary["verdict"]
+        assert any(one["text"] == "duplicates == 0" and not one["passed"] for one in summary["checks"])
         expect(
             page.get_by_role("row", name=f"registered {summary['requests']['registered']:,}", exact=True)
         ).to_be_visible()

@@ -57,3 +57,4 @@ def test_a_worker_that_dies_is_accounted_for(
     assert summary["requests"]["lost"] == 4
     assert "ended without a last report" in run.output
     assert (not summary["invalid"]) == (allowed == "on")
+    assert summary["valid"] == (allowed == "on" and summary["self_check"]["ok"])

@@ -153,6 +153,7 @@ def test_a_reply_may_be_expected(broker: str, topics: tuple[str, str], waiter: W
     summary = read_summary(tmp_path / "s.json")
     assert summary["balanced"], summary["equations"]
     assert not summary["invalid"]
+    assert summary["valid"] == summary["self_check"]["ok"]
     order, nobody = (summary["names"][name]["requests"] for name in ("order", "nobody"))
     assert order["matched"] > 0
     assert order["matched"] + order["timed_out"] == order["registered"]

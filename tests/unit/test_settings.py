@@ -23,7 +23,8 @@ from locust_kafka.options import OPTIONS, Option
 from locust_kafka.plugin.classes import KafkaAttributes, settings_for
 from locust_kafka.plugin.options import Unset, add_options, given_options, load_settings, warn_of_kubernetes
 from locust_kafka.settings import Settings, parse, same_cluster
-from locust_kafka.values import Given, header_name, number, topic
+from locust_kafka.values import Given, header_name, number, refuse_servers, topic
+from waiter_service.kafka import config as waiters_config
 
 BY_DEST = {option.dest: option for option in OPTIONS}
 LONG = "x" * 300
@@ -83,6 +84,12 @@ def refusal(dest: str, given_value: Given) -> str:
     with pytest.raises(SettingsError) as refused:
         load_settings({dest: given_value.value}) if dest == "kafka_config" else parse(options)
     return str(refused.value)
+
+
+@given(st.text("ab:@/[],. 0123456789", max_size=30))
+def test_both_programs_refuse_the_same_brokers(servers: str) -> None:
+    """The load tester and the waiter share no code; whoever reads one sentence knows the other."""
+    assert refuse_servers(servers) == waiters_config._refuse_servers(servers)
 
 
 def test_a_password_before_a_broker_is_not_repeated() -> None:
